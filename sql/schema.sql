@@ -1,0 +1,430 @@
+-- The tables, indexes, views and roles of @oneiric/otel-storage.
+--
+-- Numbered blocks, each run once, in order, each in its own transaction; append-only from the first
+-- release on. `migrate` runs the blocks a database lacks; `psql -f` on an empty database gives the
+-- same. Two layers: `otel_data` holds tables shaped for speed and may change, `otel` holds views
+-- shaped for people and only ever gains columns.
+--
+-- Conventions of `otel_data`:
+--   * ids of dimensions (services, resources, …) are the first 8 bytes of a SHA-256 of their content,
+--     computed by the writer, so that ingest never reads back;
+--   * unsigned 64- and 32-bit values sit in int8 and int4 in two's complement;
+--   * `time` is a record's time, else its observed time, else its arrival, to the microsecond;
+--     `time_frac` adds 0 to 999 nanoseconds, and -1 says that the record came without a time;
+--   * `otlp` is the OTLP message a dimension was made from; `exact` holds, as fields of the record's
+--     own OTLP message, whatever the columns cannot say exactly (bytes, NaN or -0 in jsonb, …) and is
+--     null for ordinary rows.
+
+--! block 1: telemetry in time partitions
+begin;
+
+create schema otel_data;
+create schema otel;
+comment on schema otel_data is 'OpenTelemetry storage: private tables, shaped for speed; read the views in schema otel';
+comment on schema otel is 'OpenTelemetry storage: traces, logs and metrics as views';
+
+create table otel_data.migrations (
+  version int primary key,
+  applied_at timestamptz not null default now()
+);
+insert into otel_data.migrations (version) values (1);
+
+create table otel_data.services (
+  id bigint primary key,
+  name text not null,
+  namespace text,
+  first_seen timestamptz not null,
+  last_seen timestamptz not null,
+  last_used date not null
+);
+-- A hash index, because a btree entry over text from outside has a size limit.
+create index services_name on otel_data.services using hash (name);
+
+create table otel_data.resources (
+  id bigint primary key,
+  service_id bigint,
+  attributes jsonb,
+  schema_url text,
+  otlp bytea not null,
+  last_used date not null
+);
+
+create table otel_data.scopes (
+  id bigint primary key,
+  name text,
+  version text,
+  attributes jsonb,
+  schema_url text,
+  otlp bytea not null,
+  last_used date not null
+);
+
+create table otel_data.names (
+  id bigint primary key,
+  name text not null,
+  last_used date not null
+);
+
+create table otel_data.metrics (
+  id bigint primary key,
+  name text not null,
+  type smallint not null,
+  unit text,
+  description text,
+  temporality smallint,
+  is_monotonic boolean,
+  otlp bytea not null,
+  last_used date not null
+);
+create index metrics_name on otel_data.metrics using hash (name);
+comment on column otel_data.metrics.type is 'the field of the OTLP Metric message: 5 gauge, 7 sum, 9 histogram, 10 exponential histogram, 11 summary';
+comment on column otel_data.metrics.otlp is 'the Metric message without its points';
+
+create table otel_data.series (
+  id bigint primary key,
+  metric_id bigint not null,
+  resource_id bigint,
+  scope_id bigint,
+  service_id bigint,
+  attributes jsonb,
+  otlp bytea not null,
+  last_used date not null
+);
+create index series_metric on otel_data.series (metric_id);
+comment on column otel_data.series.otlp is 'the attributes of its points, as field 1 of an otherwise empty ExponentialHistogramDataPoint';
+
+-- Fixed-width columns first, so that no byte is lost to alignment.
+create table otel_data.spans (
+  trace_id uuid not null,
+  span_id bigint not null,
+  parent_span_id bigint,
+  time timestamptz not null,
+  duration_ns bigint not null,
+  resource_id bigint not null,
+  scope_id bigint not null,
+  name_id bigint not null,
+  service_id bigint,
+  end_unix_nano bigint,
+  flags int not null,
+  time_frac smallint not null,
+  kind smallint not null,
+  status smallint,
+  trace_state text,
+  status_message text,
+  attributes jsonb,
+  events jsonb,
+  links jsonb,
+  exact bytea
+) partition by range (time);
+create table otel_data.spans_default partition of otel_data.spans default;
+create index spans_trace on otel_data.spans (trace_id);
+create index spans_service on otel_data.spans (service_id, time);
+create index spans_time on otel_data.spans using brin (time);
+comment on column otel_data.spans.duration_ns is 'end minus start as sent, saturating at the ends of int8';
+comment on column otel_data.spans.end_unix_nano is 'the end as sent, where duration_ns saturated';
+comment on column otel_data.spans.status is 'null when the span came without a status';
+
+create table otel_data.logs (
+  time timestamptz not null,
+  observed_unix_nano bigint,
+  resource_id bigint not null,
+  scope_id bigint not null,
+  service_id bigint,
+  trace_id uuid,
+  span_id bigint,
+  flags int not null,
+  time_frac smallint not null,
+  severity_number smallint not null,
+  severity_text text,
+  event_name text,
+  body jsonb,
+  attributes jsonb,
+  exact bytea
+) partition by range (time);
+create table otel_data.logs_default partition of otel_data.logs default;
+create index logs_trace on otel_data.logs (trace_id) where trace_id is not null;
+create index logs_service on otel_data.logs (service_id, time);
+create index logs_time on otel_data.logs using brin (time);
+
+create table otel_data.metric_points (
+  time timestamptz not null,
+  series_id bigint not null,
+  start_unix_nano bigint,
+  value double precision,
+  value_int bigint,
+  count bigint,
+  sum double precision,
+  min double precision,
+  max double precision,
+  zero_count bigint,
+  zero_threshold double precision,
+  scale int,
+  flags int not null,
+  time_frac smallint not null,
+  bucket_counts bigint[],
+  explicit_bounds double precision[],
+  positive jsonb,
+  negative jsonb,
+  quantiles jsonb,
+  exemplars jsonb,
+  exact bytea
+) partition by range (time);
+create table otel_data.metric_points_default partition of otel_data.metric_points default;
+create index metric_points_series on otel_data.metric_points (series_id, time);
+create index metric_points_time on otel_data.metric_points using brin (time);
+
+-- How far each journal has been stored; moved in the transaction that stores, which is what makes
+-- storing exactly once. The counts are of records stored by way of that journal.
+create table otel_data.journal_position (
+  journal_id uuid primary key,
+  at bigint not null,
+  spans bigint not null default 0,
+  logs bigint not null default 0,
+  metric_points bigint not null default 0,
+  replaced bigint not null default 0,
+  updated_at timestamptz not null default now()
+);
+comment on column otel_data.journal_position.replaced is 'strings in which NUL or invalid UTF-8 became U+FFFD';
+
+-- Partitions that `seal` has finished.
+create table otel_data.sealed (
+  partition text primary key,
+  sealed_at timestamptz not null default now()
+);
+
+create function otel_data.uint64(value bigint) returns numeric
+language sql immutable strict parallel safe
+as $$ select case when value < 0 then value::numeric + 18446744073709551616 else value::numeric end $$;
+
+create function otel_data.unix_nano(at timestamptz, frac smallint) returns numeric
+language sql immutable strict parallel safe
+as $$ select case when frac < 0 then 0::numeric
+  else trunc(extract(epoch from at) * 1000000) * 1000 + frac end $$;
+
+-- Times beyond the year 2262 are negative in int8: uint64 first, then whole microseconds.
+create function otel_data.to_timestamptz(unix_nano bigint) returns timestamptz
+language sql immutable strict parallel safe
+as $$ select timestamptz '1970-01-01 00:00:00+00'
+  + div(otel_data.uint64(unix_nano), 1000000000)::double precision * interval '1 second'
+  + div(mod(otel_data.uint64(unix_nano), 1000000000), 1000)::double precision * interval '1 microsecond' $$;
+
+create function otel_data.span_id(value bigint) returns text
+language sql immutable strict parallel safe
+as $$ select lpad(to_hex(value), 16, '0') $$;
+
+create view otel.spans as
+select
+  s.trace_id,
+  otel_data.span_id(s.span_id) as span_id,
+  otel_data.span_id(s.parent_span_id) as parent_span_id,
+  s.trace_state,
+  s.flags::bigint & 4294967295 as flags,
+  n.name,
+  coalesce((array['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'])[s.kind + 1], 'UNSPECIFIED') as kind,
+  s.time as start_time,
+  case
+    when s.end_unix_nano is not null then otel_data.to_timestamptz(s.end_unix_nano)
+    when s.time_frac < 0 then otel_data.to_timestamptz(s.duration_ns)
+    else s.time + div(s.duration_ns::numeric + s.time_frac, 1000)::double precision * interval '1 microsecond'
+  end as end_time,
+  otel_data.unix_nano(s.time, s.time_frac) as start_unix_nano,
+  s.duration_ns,
+  s.duration_ns / 1e6::double precision as duration_ms,
+  coalesce((array['UNSET', 'OK', 'ERROR'])[s.status + 1], 'UNSET') as status,
+  s.status_message,
+  v.name as service_name,
+  v.namespace as service_namespace,
+  c.name as scope_name,
+  c.version as scope_version,
+  coalesce(s.attributes, '{}') as attributes,
+  coalesce(r.attributes, '{}') as resource_attributes,
+  coalesce(s.events, '[]') as events,
+  coalesce(s.links, '[]') as links
+from otel_data.spans s
+left join otel_data.names n on n.id = s.name_id
+left join otel_data.services v on v.id = s.service_id
+left join otel_data.scopes c on c.id = s.scope_id
+left join otel_data.resources r on r.id = s.resource_id;
+
+comment on view otel.spans is 'Spans. A span that came without a start time shows its arrival as start_time and 0 as start_unix_nano';
+comment on column otel.spans.trace_id is 'trace id; takes and compares with the 32 hex digits as they are';
+comment on column otel.spans.span_id is 'span id, 16 hex digits';
+comment on column otel.spans.parent_span_id is 'span id of the parent, null for a root';
+comment on column otel.spans.trace_state is 'W3C tracestate';
+comment on column otel.spans.flags is 'W3C trace flags and the remote-parent bits, unsigned 32 bits';
+comment on column otel.spans.name is 'operation name';
+comment on column otel.spans.kind is 'UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER or CONSUMER';
+comment on column otel.spans.start_time is 'start, to the microsecond';
+comment on column otel.spans.end_time is 'end, to the microsecond';
+comment on column otel.spans.start_unix_nano is 'start in nanoseconds since 1970, exact';
+comment on column otel.spans.duration_ns is 'duration in nanoseconds';
+comment on column otel.spans.duration_ms is 'duration in milliseconds';
+comment on column otel.spans.status is 'UNSET, OK or ERROR';
+comment on column otel.spans.status_message is 'description that came with the status';
+comment on column otel.spans.service_name is 'resource attribute service.name';
+comment on column otel.spans.service_namespace is 'resource attribute service.namespace';
+comment on column otel.spans.scope_name is 'name of the instrumentation scope';
+comment on column otel.spans.scope_version is 'version of the instrumentation scope';
+comment on column otel.spans.attributes is 'attributes of the span: integers without, doubles with a fraction; bytes as base64; non-finite doubles as text';
+comment on column otel.spans.resource_attributes is 'attributes of the resource';
+comment on column otel.spans.events is 'array of {timeUnixNano, name, attributes, droppedAttributesCount}; 64-bit numbers as strings';
+comment on column otel.spans.links is 'array of {traceId, spanId, traceState, attributes, droppedAttributesCount, flags}';
+
+create view otel.logs as
+select
+  l.time,
+  otel_data.unix_nano(l.time, l.time_frac) as time_unix_nano,
+  otel_data.to_timestamptz(l.observed_unix_nano) as observed_time,
+  coalesce(otel_data.uint64(l.observed_unix_nano), 0) as observed_unix_nano,
+  l.severity_number::int as severity_number,
+  l.severity_text,
+  case
+    when l.severity_number between 1 and 24
+    then (array['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'])[(l.severity_number + 3) / 4]
+    else 'UNSPECIFIED'
+  end as severity,
+  l.body,
+  l.body #>> '{}' as message,
+  l.event_name,
+  l.trace_id,
+  otel_data.span_id(l.span_id) as span_id,
+  l.flags::bigint & 4294967295 as flags,
+  v.name as service_name,
+  c.name as scope_name,
+  coalesce(l.attributes, '{}') as attributes,
+  coalesce(r.attributes, '{}') as resource_attributes
+from otel_data.logs l
+left join otel_data.services v on v.id = l.service_id
+left join otel_data.scopes c on c.id = l.scope_id
+left join otel_data.resources r on r.id = l.resource_id;
+
+comment on view otel.logs is 'Log records';
+comment on column otel.logs.time is 'when it happened, else when it was observed, else when it arrived';
+comment on column otel.logs.time_unix_nano is 'time as sent in nanoseconds since 1970, exact; 0 when it came without';
+comment on column otel.logs.observed_time is 'when it was observed, null when not sent';
+comment on column otel.logs.observed_unix_nano is 'observed time as sent in nanoseconds since 1970, exact; 0 when it came without';
+comment on column otel.logs.severity_number is '1 to 24, 0 when unspecified';
+comment on column otel.logs.severity_text is 'severity as the source named it';
+comment on column otel.logs.severity is 'TRACE, DEBUG, INFO, WARN, ERROR, FATAL or UNSPECIFIED, from severity_number';
+comment on column otel.logs.body is 'the body: text, or structured as sent';
+comment on column otel.logs.message is 'the body as text';
+comment on column otel.logs.event_name is 'name of the event this record is, if it is one';
+comment on column otel.logs.trace_id is 'trace it belongs to, null when to none';
+comment on column otel.logs.span_id is 'span it belongs to, 16 hex digits';
+comment on column otel.logs.flags is 'W3C trace flags, unsigned 32 bits';
+comment on column otel.logs.service_name is 'resource attribute service.name';
+comment on column otel.logs.scope_name is 'name of the instrumentation scope (logger)';
+comment on column otel.logs.attributes is 'attributes of the record';
+comment on column otel.logs.resource_attributes is 'attributes of the resource';
+
+create view otel.metric_points as
+select
+  p.time,
+  otel_data.unix_nano(p.time, p.time_frac) as time_unix_nano,
+  otel_data.to_timestamptz(p.start_unix_nano) as start_time,
+  m.name as metric_name,
+  case m.type
+    when 5 then 'gauge'
+    when 7 then 'sum'
+    when 9 then 'histogram'
+    when 10 then 'exponential_histogram'
+    when 11 then 'summary'
+  end as type,
+  m.unit,
+  m.description,
+  (array['UNSPECIFIED', 'DELTA', 'CUMULATIVE'])[m.temporality + 1] as temporality,
+  m.is_monotonic,
+  coalesce(p.value, p.value_int::double precision) as value,
+  p.value_int,
+  otel_data.uint64(p.count) as count,
+  p.sum,
+  p.min,
+  p.max,
+  (select array_agg(otel_data.uint64(b.count) order by b.at)
+     from unnest(p.bucket_counts) with ordinality as b (count, at)) as bucket_counts,
+  p.explicit_bounds,
+  p.scale,
+  otel_data.uint64(p.zero_count) as zero_count,
+  p.zero_threshold,
+  p.positive,
+  p.negative,
+  p.quantiles,
+  coalesce(p.exemplars, '[]') as exemplars,
+  coalesce(e.attributes, '{}') as attributes,
+  v.name as service_name,
+  c.name as scope_name,
+  coalesce(r.attributes, '{}') as resource_attributes,
+  p.flags::bigint & 4294967295 as flags
+from otel_data.metric_points p
+left join otel_data.series e on e.id = p.series_id
+left join otel_data.metrics m on m.id = e.metric_id
+left join otel_data.services v on v.id = e.service_id
+left join otel_data.scopes c on c.id = e.scope_id
+left join otel_data.resources r on r.id = e.resource_id;
+
+comment on view otel.metric_points is 'Points of metrics of all five types; columns of other types are null';
+comment on column otel.metric_points.time is 'when the point was taken, else when it arrived';
+comment on column otel.metric_points.time_unix_nano is 'time as sent in nanoseconds since 1970, exact; 0 when it came without';
+comment on column otel.metric_points.start_time is 'start of the window of a delta or cumulative point';
+comment on column otel.metric_points.metric_name is 'name of the metric';
+comment on column otel.metric_points.type is 'gauge, sum, histogram, exponential_histogram or summary';
+comment on column otel.metric_points.unit is 'UCUM unit';
+comment on column otel.metric_points.description is 'description of the metric';
+comment on column otel.metric_points.temporality is 'UNSPECIFIED, DELTA or CUMULATIVE; null for gauges and summaries';
+comment on column otel.metric_points.is_monotonic is 'whether a sum only grows';
+comment on column otel.metric_points.value is 'value of a gauge or sum';
+comment on column otel.metric_points.value_int is 'the same where it was sent as an integer, exact';
+comment on column otel.metric_points.count is 'number of measurements in a histogram or summary';
+comment on column otel.metric_points.sum is 'sum of the measurements';
+comment on column otel.metric_points.min is 'smallest measurement';
+comment on column otel.metric_points.max is 'largest measurement';
+comment on column otel.metric_points.bucket_counts is 'counts of an explicit-bounds histogram, one more than explicit_bounds';
+comment on column otel.metric_points.explicit_bounds is 'inclusive upper bounds of its buckets';
+comment on column otel.metric_points.scale is 'scale of an exponential histogram: base = 2^(2^-scale)';
+comment on column otel.metric_points.zero_count is 'measurements within zero_threshold of zero';
+comment on column otel.metric_points.zero_threshold is 'half width of the zero bucket';
+comment on column otel.metric_points.positive is '{offset, bucketCounts} of positive measurements; counts as strings';
+comment on column otel.metric_points.negative is '{offset, bucketCounts} of negative measurements; counts as strings';
+comment on column otel.metric_points.quantiles is 'array of {quantile, value} of a summary';
+comment on column otel.metric_points.exemplars is 'array of {timeUnixNano, asDouble or asInt, traceId, spanId, filteredAttributes}';
+comment on column otel.metric_points.attributes is 'attributes of the point';
+comment on column otel.metric_points.service_name is 'resource attribute service.name';
+comment on column otel.metric_points.scope_name is 'name of the instrumentation scope (meter)';
+comment on column otel.metric_points.resource_attributes is 'attributes of the resource';
+comment on column otel.metric_points.flags is 'data point flags, unsigned 32 bits; 1 says that no value was recorded';
+
+create view otel.services as
+select
+  name as service_name,
+  namespace as service_namespace,
+  first_seen,
+  last_seen
+from otel_data.services;
+
+comment on view otel.services is 'Services that have sent something, with when (to the minute)';
+comment on column otel.services.service_name is 'resource attribute service.name';
+comment on column otel.services.service_namespace is 'resource attribute service.namespace';
+comment on column otel.services.first_seen is 'when its first record arrived';
+comment on column otel.services.last_seen is 'when its latest record arrived, to the minute';
+
+create view otel.partitions as
+select
+  split_part(p.relname, '_default', 1) as signal_table,
+  c.relname as name
+from pg_class p
+join pg_inherits i on i.inhparent = p.oid
+join pg_class c on c.oid = i.inhrelid
+where false;
+
+-- Reading is granted to a role of its own. Where this user may not create roles, or another starter
+-- creates it at the same time, nothing is lost: the owner can still read.
+do $$
+begin
+  if not exists (select from pg_roles where rolname = 'otel_reader') then
+    create role otel_reader nologin;
+  end if;
+exception
+  when insufficient_privilege or duplicate_object or unique_violation then null;
+end $$;
+
+commit;

@@ -1,0 +1,94 @@
+/**
+ * The driver seam: the few things this project asks of Postgres, whoever talks to it.
+ *
+ * What every driver guarantees, and `tests/` holds each of them to:
+ *
+ * - `int8` arrives as `bigint` and `int8[]` as `bigint[]`; `int2`, `int4` and floats as numbers;
+ *   `numeric` and `uuid` as text; `bytea` as `Uint8Array`. SQL that reads `jsonb` or a time casts it
+ *   (`::text`), because clients disagree on those.
+ * - A statement that fails rejects with the client's own error, which carries the SQLSTATE in `code`.
+ * - `transaction` commits when `run` resolves and rolls back when it rejects. A rejection of
+ *   `transaction` with a connection error can mean that the commit happened: its outcome is unknown.
+ * - A rejected COPY rejects `copyIn`, and nothing of it stays.
+ * - `close` is idempotent and bounded.
+ *
+ * @module
+ */
+
+/** What may stand for `$1`, `$2`, … Arrays become Postgres arrays. */
+export type SqlValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Uint8Array
+  | readonly (string | number | bigint | boolean | null)[];
+
+/** A row by column name. */
+export type Row = Record<string, unknown>;
+
+/** Where rows can be asked for. */
+export interface Queryable {
+  /** Runs one parameterised statement and returns its rows. */
+  query<R extends Row = Row>(
+    sql: string,
+    parameters?: readonly SqlValue[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<R[]>;
+}
+
+/** One column of a COPY target. */
+export interface CopyColumn {
+  readonly name: string;
+  readonly type: CopyType;
+}
+
+/** The column types we write in binary form. */
+export type CopyType =
+  | "uuid"
+  | "int8"
+  | "int4"
+  | "int2"
+  | "bool"
+  | "float8"
+  | "timestamptz"
+  | "text"
+  | "jsonb"
+  | "bytea"
+  | "int8[]"
+  | "float8[]";
+
+/** A table and the columns of its rows, in the order in which {@linkcode Transaction.copyIn} gets them. */
+export interface CopyTable {
+  /** Schema-qualified, e.g. `otel_data.spans`. */
+  readonly name: string;
+  readonly columns: readonly CopyColumn[];
+}
+
+/** A connection inside a transaction. */
+export interface Transaction extends Queryable {
+  /**
+   * Writes rows by COPY, or by array parameters where the client has no COPY.
+   *
+   * @param table What the rows are rows of.
+   * @param rows Tuples in Postgres' binary COPY format, back to back, any number of whole tuples a
+   * chunk, without the file header and trailer.
+   */
+  copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void>;
+}
+
+/** A Postgres database. */
+export interface Database extends Queryable, AsyncDisposable {
+  /** `pg`, `pglite`, `postgres` or `@db/postgres`: which client talks to it. */
+  readonly driver: string;
+  /** Runs a script of several statements without parameters (schema files). */
+  execute(script: string): Promise<void>;
+  /** Runs `run` in a transaction. See the module's guarantees. */
+  transaction<T>(
+    run: (transaction: Transaction) => Promise<T>,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<T>;
+  /** Ends every connection. Idempotent; what is in flight gets 5 s. */
+  close(): Promise<void>;
+}
