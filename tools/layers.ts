@@ -1,0 +1,143 @@
+/**
+ * The import layers of `src/`, held by `deno lint`.
+ *
+ * A layer is a row of parts, a part is a list of files. A file may import files of lower layers and
+ * files that stand before it in its own part; nothing else of this project. So no import points up,
+ * no part knows its neighbours, and there are no cycles. A file that is missing here is an error:
+ * say where it belongs.
+ *
+ * @module
+ */
+
+import { pathToFileURL } from "node:url";
+
+/** Layer 0 first. `mod.ts` stands beside `src/`. */
+const LAYERS: readonly (readonly (readonly string[])[])[] = [
+  [["record.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"]],
+  [
+    ["otlp_fields.ts", "otlp_json.ts", "otlp.ts"],
+    [
+      "postgres/database.ts",
+      "postgres/columns.ts",
+      "postgres/client.ts",
+      "postgres/pg.ts",
+      "postgres/pglite_worker.ts",
+      "postgres/pglite.ts",
+      "postgres/connect.ts",
+    ],
+  ],
+  [
+    [
+      "postgres/migrate.ts",
+      "postgres/partitions.ts",
+      "postgres/json_text.ts",
+      "postgres/cursor.ts",
+      "postgres/row_buffer.ts",
+      "postgres/dimensions.ts",
+      "postgres/sink.ts",
+    ],
+    ["query.ts"],
+  ],
+  [["adapter.ts"]],
+  [["server.ts"]],
+  [["collector.ts"], ["../mod.ts"]],
+];
+
+/** The files that may say `Deno`; the rest is web-standard TypeScript and `node:` modules. */
+const MAY_USE_DENO: ReadonlySet<string> = new Set(["collector.ts"]);
+
+interface Place {
+  readonly layer: number;
+  readonly part: readonly string[];
+  readonly index: number;
+}
+
+const PLACES: ReadonlyMap<string, Place> = new Map(
+  LAYERS.flatMap((parts, layer) =>
+    parts.flatMap((part) => part.map((file, index) => [file, { layer, part, index }] as const))
+  ),
+);
+
+const SRC = new URL("../src/", import.meta.url).href;
+
+/** The name of a file in the table: its path from `src/`; undefined for files outside the package. */
+function nameOf(url: string): string | undefined {
+  if (url === new URL("../mod.ts", import.meta.url).href) return "../mod.ts";
+  return url.startsWith(SRC) ? url.slice(SRC.length) : undefined;
+}
+
+/** Why `file` may not import `specifier`, or undefined when it may. */
+function refusal(file: string, place: Place, specifier: string): string | undefined {
+  if (specifier.startsWith("@oneiric/")) return `${file} imports its own package: use a path`;
+  if (!/^\.{0,2}\/|^file:/.test(specifier)) return undefined;
+  const target = nameOf(new URL(specifier, new URL(file, SRC)).href);
+  if (target === undefined) return `${file} imports ${specifier}, which is not part of the package`;
+  const to = PLACES.get(target);
+  if (to === undefined) return `${file} imports ${target}, which has no place in tools/layers.ts`;
+  if (to.layer < place.layer) return undefined;
+  if (to.layer > place.layer) {
+    return `${file} (layer ${place.layer}) imports ${target} (layer ${to.layer}): imports point down`;
+  }
+  if (to.part !== place.part) {
+    return `${file} imports ${target}, its neighbour in layer ${place.layer}: imports point down`;
+  }
+  if (to.index < place.index) return undefined;
+  return `${file} imports ${target}, which does not stand before it in its part of tools/layers.ts`;
+}
+
+/** The text of a literal type, as in `import("./record.ts").Span`. */
+function literalOf(type: Deno.lint.TypeNode): unknown {
+  return type.type === "TSLiteralType" && type.literal.type === "Literal"
+    ? type.literal.value
+    : undefined;
+}
+
+/** The rules `oneiric/layers` and `oneiric/deno`. */
+const plugin: Deno.lint.Plugin = {
+  name: "oneiric",
+  rules: {
+    layers: {
+      create(context) {
+        const file = nameOf(pathToFileURL(context.filename).href);
+        if (file === undefined) return {};
+        const place = PLACES.get(file);
+        if (place === undefined) {
+          return {
+            Program: (node) =>
+              context.report({ node, message: `${file} has no place in tools/layers.ts` }),
+          };
+        }
+        const check = (node: Deno.lint.Node, specifier: unknown) => {
+          const message = typeof specifier === "string"
+            ? refusal(file, place, specifier)
+            : `${file} imports a computed path: the layers cannot be checked`;
+          if (message !== undefined) context.report({ node, message });
+        };
+        return {
+          ImportDeclaration: (node) => check(node, node.source.value),
+          ExportAllDeclaration: (node) => check(node, node.source.value),
+          ExportNamedDeclaration: (node) => {
+            if (node.source) check(node, node.source.value);
+          },
+          ImportExpression: (node) =>
+            check(node, node.source.type === "Literal" ? node.source.value : undefined),
+          TSImportType: (node) => check(node, literalOf(node.argument)),
+        };
+      },
+    },
+    deno: {
+      create(context) {
+        const file = nameOf(pathToFileURL(context.filename).href);
+        if (file === undefined || MAY_USE_DENO.has(file)) return {};
+        return {
+          Identifier: (node) => {
+            if (node.name !== "Deno") return;
+            context.report({ node, message: `${file} uses Deno: it has to run anywhere` });
+          },
+        };
+      },
+    },
+  },
+};
+
+export default plugin;
