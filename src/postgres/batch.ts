@@ -1,0 +1,73 @@
+/**
+ * Rows on their way to the database: one buffer of COPY tuples for each signal.
+ *
+ * @module
+ */
+
+import type { Signal } from "../record.ts";
+import { LOGS, METRIC_POINTS, SPANS } from "./columns.ts";
+import type { CopyTable } from "./database.ts";
+import { JsonBuffer } from "./json_text.ts";
+
+const HOUR_MICROS = 3_600_000_000;
+
+/** The rows of one signal. */
+export class SignalRows extends JsonBuffer {
+  readonly table: CopyTable;
+  /** How many rows there are. */
+  count = 0;
+  /** The hours since 1970 that they fall into, so that their partitions can be made. */
+  readonly hours = new Set<number>();
+  #lastHour = NaN;
+
+  constructor(table: CopyTable) {
+    super();
+    this.table = table;
+  }
+
+  /** Counts a finished row at that time. */
+  finish(micros: number): void {
+    this.count++;
+    const hour = Math.floor(micros / HOUR_MICROS);
+    if (hour !== this.#lastHour) {
+      this.#lastHour = hour;
+      this.hours.add(hour);
+    }
+  }
+
+  /** Forgets the rows and keeps the memory. */
+  clear(): void {
+    this.at = 0;
+    this.count = 0;
+    this.replaced = 0;
+    this.hours.clear();
+    this.#lastHour = NaN;
+  }
+}
+
+/** The rows of all three signals. */
+export class Batch {
+  readonly traces = new SignalRows(SPANS);
+  readonly logs = new SignalRows(LOGS);
+  readonly metrics = new SignalRows(METRIC_POINTS);
+
+  /** The rows of one signal. */
+  of(signal: Signal): SignalRows {
+    return this[signal];
+  }
+
+  /** All three. */
+  get signals(): readonly SignalRows[] {
+    return [this.traces, this.logs, this.metrics];
+  }
+
+  /** How many rows there are. */
+  get count(): number {
+    return this.traces.count + this.logs.count + this.metrics.count;
+  }
+
+  /** How many bytes they take. */
+  get bytes(): number {
+    return this.traces.at + this.logs.at + this.metrics.at;
+  }
+}

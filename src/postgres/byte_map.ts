@@ -1,0 +1,79 @@
+/**
+ * A bounded map from byte strings to values, for keys that lie inside a larger buffer.
+ *
+ * Looking up copies nothing. When full it forgets everything and counts that: what it caches can
+ * be made again, and no order has to be kept.
+ *
+ * @module
+ */
+
+interface Entry<V> {
+  readonly key: Uint8Array;
+  readonly value: V;
+  /** The next entry with the same hash. */
+  readonly next: Entry<V> | undefined;
+}
+
+/** A cache keyed by bytes. */
+export class ByteMap<V> {
+  readonly #entries = new Map<number, Entry<V>>();
+  readonly #maxEntries: number;
+  readonly #maxBytes: number;
+  #size = 0;
+  #bytes = 0;
+  /** How often it was full and forgot everything. */
+  forgotten = 0;
+
+  /**
+   * @param maxEntries Keys it holds at most.
+   * @param maxBytes Bytes all its keys may have together.
+   */
+  constructor(maxEntries: number, maxBytes: number) {
+    this.#maxEntries = maxEntries;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The value of the key `source[from, to)`. */
+  get(source: Uint8Array, from: number, to: number): V | undefined {
+    let entry = this.#entries.get(hash(source, from, to));
+    while (entry !== undefined && !equal(entry.key, source, from, to)) entry = entry.next;
+    return entry?.value;
+  }
+
+  /** Adds a key that is not in the map; the bytes are copied. */
+  add(source: Uint8Array, from: number, to: number, value: V): void {
+    if (this.#size >= this.#maxEntries || this.#bytes + to - from > this.#maxBytes) {
+      if (this.#size > 0) this.forgotten++;
+      this.clear();
+    }
+    const code = hash(source, from, to);
+    this.#entries.set(code, {
+      key: source.slice(from, to),
+      value,
+      next: this.#entries.get(code),
+    });
+    this.#size++;
+    this.#bytes += to - from;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#entries.clear();
+    this.#size = 0;
+    this.#bytes = 0;
+  }
+}
+
+/** FNV-1a, kept within the small integers of the engine. */
+function hash(source: Uint8Array, from: number, to: number): number {
+  let code = 0x811c9dc5 ^ (to - from);
+  for (let i = from; i < to; i++) code = Math.imul(code ^ source[i]!, 0x01000193);
+  return code >> 1;
+}
+
+function equal(key: Uint8Array, source: Uint8Array, from: number, to: number): boolean {
+  const length = to - from;
+  if (key.length !== length) return false;
+  for (let i = 0; i < length; i++) if (key[i] !== source[from + i]) return false;
+  return true;
+}

@@ -1,0 +1,514 @@
+/**
+ * Data point messages to rows of `otel_data.metric_points`.
+ *
+ * The four kinds of point differ in their field numbers and in which of the columns they fill. A
+ * shape maps the tags of a kind to slots; one loop reads all of them and one writer writes them.
+ *
+ * Source: opentelemetry/proto/metrics/v1/metrics.proto
+ *
+ * @module
+ */
+
+import type { SignalRows } from "./batch.ts";
+import { METRIC_POINTS } from "./columns.ts";
+import { type Cursor, decimal, IrregularError, isId, knownFields } from "./cursor.ts";
+import type { Dimension, Dimensions } from "./dimensions.ts";
+import { Instant } from "./instant.ts";
+import type { JsonBuffer } from "./json_text.ts";
+import { Ranges } from "./ranges.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+const FIELDS = METRIC_POINTS.columns.length;
+
+/** What a field of a point means. */
+const enum Slot {
+  None,
+  Attributes,
+  Start,
+  Time,
+  AsDouble,
+  AsInt,
+  Count,
+  Sum,
+  Min,
+  Max,
+  BucketCount,
+  BucketCounts,
+  Bound,
+  Bounds,
+  Scale,
+  ZeroCount,
+  ZeroThreshold,
+  Positive,
+  Negative,
+  Quantile,
+  Exemplar,
+  Flags,
+}
+
+/** The fields of one kind of point. */
+export interface PointShape {
+  /** Slot by tag; every tag of these messages is below 128. */
+  readonly slots: Uint8Array;
+  /** The bits of its field numbers. */
+  readonly fields: number;
+  /** The tags of exemplars and quantiles, for the bytes that keep them exactly. */
+  readonly exemplarTag: number;
+  readonly quantileTag: number;
+  /** Whether a point has to have a value. */
+  readonly hasValue: boolean;
+  /** Whether a sum that is absent is 0, as it is where the field has no presence. */
+  readonly hasSum: boolean;
+  /** Whether zero_threshold, scale and zero_count exist. */
+  readonly isExponential: boolean;
+  /** Whether count exists. */
+  readonly hasCount: boolean;
+}
+
+function shape(
+  tags: Readonly<Record<number, Slot>>,
+  options: Partial<PointShape> = {},
+): PointShape {
+  const slots = new Uint8Array(128);
+  const byNumber = Object.entries(tags).map(([tag, slot]) => [Number(tag), slot] as const);
+  for (const [tag, slot] of byNumber) slots[tag] = slot;
+  const tagOf = (wanted: Slot) => byNumber.find(([, slot]) => slot === wanted)?.[0] ?? 0;
+  return {
+    slots,
+    fields: knownFields(...byNumber.map(([tag]) => tag >>> 3)),
+    exemplarTag: tagOf(Slot.Exemplar),
+    quantileTag: tagOf(Slot.Quantile),
+    hasValue: false,
+    hasSum: false,
+    isExponential: false,
+    hasCount: true,
+    ...options,
+  };
+}
+
+/** NumberDataPoint. */
+export const NUMBER_POINT: PointShape = shape({
+  0x11: Slot.Start, // start_time_unix_nano = 2, fixed64
+  0x19: Slot.Time, // time_unix_nano = 3, fixed64
+  0x21: Slot.AsDouble, // as_double = 4, double
+  0x2a: Slot.Exemplar, // exemplars = 5, repeated Exemplar
+  0x31: Slot.AsInt, // as_int = 6, sfixed64
+  0x3a: Slot.Attributes, // attributes = 7, repeated KeyValue
+  0x40: Slot.Flags, // flags = 8, uint32
+}, { hasValue: true, hasCount: false });
+
+/** HistogramDataPoint. */
+export const HISTOGRAM_POINT: PointShape = shape({
+  0x11: Slot.Start,
+  0x19: Slot.Time,
+  0x21: Slot.Count, // count = 4, fixed64
+  0x29: Slot.Sum, // sum = 5, optional double
+  0x31: Slot.BucketCount, // bucket_counts = 6, repeated fixed64
+  0x32: Slot.BucketCounts, // the same packed
+  0x39: Slot.Bound, // explicit_bounds = 7, repeated double
+  0x3a: Slot.Bounds, // the same packed
+  0x42: Slot.Exemplar, // exemplars = 8
+  0x4a: Slot.Attributes, // attributes = 9
+  0x50: Slot.Flags, // flags = 10, uint32
+  0x59: Slot.Min, // min = 11, optional double
+  0x61: Slot.Max, // max = 12, optional double
+});
+
+/** ExponentialHistogramDataPoint. */
+export const EXPONENTIAL_POINT: PointShape = shape({
+  0x0a: Slot.Attributes, // attributes = 1
+  0x11: Slot.Start,
+  0x19: Slot.Time,
+  0x21: Slot.Count, // count = 4, fixed64
+  0x29: Slot.Sum, // sum = 5, optional double
+  0x30: Slot.Scale, // scale = 6, sint32
+  0x39: Slot.ZeroCount, // zero_count = 7, fixed64
+  0x42: Slot.Positive, // positive = 8, Buckets
+  0x4a: Slot.Negative, // negative = 9, Buckets
+  0x50: Slot.Flags, // flags = 10, uint32
+  0x5a: Slot.Exemplar, // exemplars = 11
+  0x61: Slot.Min, // min = 12, optional double
+  0x69: Slot.Max, // max = 13, optional double
+  0x71: Slot.ZeroThreshold, // zero_threshold = 14, double
+}, { isExponential: true });
+
+/** SummaryDataPoint. */
+export const SUMMARY_POINT: PointShape = shape({
+  0x11: Slot.Start,
+  0x19: Slot.Time,
+  0x21: Slot.Count, // count = 4, fixed64
+  0x29: Slot.Sum, // sum = 5, double
+  0x32: Slot.Quantile, // quantile_values = 6, repeated ValueAtQuantile
+  0x3a: Slot.Attributes, // attributes = 7
+  0x40: Slot.Flags, // flags = 8, uint32
+}, { hasSum: true });
+
+const BUCKETS = knownFields(1, 2);
+const QUANTILE = knownFields(1, 2);
+const EXEMPLAR = knownFields(2, 3, 4, 5, 6, 7);
+const NO_RECORDED_VALUE = 1;
+
+/** Writes points. */
+export class PointTranscoder {
+  readonly #cursor: Cursor;
+  readonly #dimensions: Dimensions;
+  readonly #attributes = new Ranges();
+  readonly #counts = new Ranges();
+  readonly #bounds = new Ranges();
+  readonly #quantiles = new Ranges();
+  readonly #exemplars = new Ranges();
+  /** Parts of the exemplar or buckets at hand. */
+  readonly #inner = new Ranges();
+  readonly #time = new Instant();
+
+  constructor(cursor: Cursor, dimensions: Dimensions) {
+    this.#cursor = cursor;
+    this.#dimensions = dimensions;
+  }
+
+  /**
+   * Writes the point between the cursor and `end` and finishes its row.
+   *
+   * @returns Why it is not kept, in which case the caller takes back what was written.
+   */
+  write(
+    end: number,
+    { slots, fields, ...shape }: PointShape,
+    metric: Dimension,
+    surroundings: Surroundings,
+    rows: SignalRows,
+  ): string | undefined {
+    const cursor = this.#cursor;
+    const { bytes } = cursor;
+    const attributes = this.#attributes;
+    const counts = this.#counts;
+    const bounds = this.#bounds;
+    const quantiles = this.#quantiles;
+    const exemplars = this.#exemplars;
+    attributes.clear();
+    counts.clear();
+    bounds.clear();
+    quantiles.clear();
+    exemplars.clear();
+    let startLo = 0, startHi = 0, timeLo = 0, timeHi = 0, intLo = 0, intHi = 0;
+    let countLo = 0, countHi = 0, zeroLo = 0, zeroHi = 0, flags = 0, scale = 0;
+    // Where doubles lie; -1 is absent.
+    let value = -1, sum = -1, min = -1, max = -1, threshold = -1;
+    let isInt = false;
+    let positiveFrom = -1, positiveTo = 0, negativeFrom = -1, negativeTo = 0;
+
+    while (cursor.at < end) {
+      const tag = cursor.varint(end);
+      switch (tag < 128 ? slots[tag] as Slot : Slot.None) {
+        case Slot.Start:
+          cursor.fixed64(end);
+          startLo = cursor.lo;
+          startHi = cursor.hi;
+          break;
+        case Slot.Time:
+          cursor.fixed64(end);
+          timeLo = cursor.lo;
+          timeHi = cursor.hi;
+          break;
+        case Slot.AsDouble:
+          value = cursor.at;
+          isInt = false;
+          cursor.fixed64(end);
+          break;
+        case Slot.AsInt:
+          cursor.fixed64(end);
+          intLo = cursor.lo;
+          intHi = cursor.hi;
+          isInt = true;
+          break;
+        case Slot.Count:
+          cursor.fixed64(end);
+          countLo = cursor.lo;
+          countHi = cursor.hi;
+          break;
+        case Slot.Sum:
+          sum = cursor.at;
+          cursor.fixed64(end);
+          break;
+        case Slot.Min:
+          min = cursor.at;
+          cursor.fixed64(end);
+          break;
+        case Slot.Max:
+          max = cursor.at;
+          cursor.fixed64(end);
+          break;
+        case Slot.ZeroThreshold:
+          threshold = cursor.at;
+          cursor.fixed64(end);
+          break;
+        case Slot.ZeroCount:
+          cursor.fixed64(end);
+          zeroLo = cursor.lo;
+          zeroHi = cursor.hi;
+          break;
+        case Slot.Scale:
+          scale = zigzag(cursor.varint(end));
+          break;
+        case Slot.Flags:
+          flags = cursor.varint(end);
+          break;
+        case Slot.BucketCount:
+          counts.pushOffset(cursor.at);
+          cursor.fixed64(end);
+          break;
+        case Slot.BucketCounts:
+          this.#packed(cursor.stop(end), counts);
+          break;
+        case Slot.Bound:
+          bounds.pushOffset(cursor.at);
+          cursor.fixed64(end);
+          break;
+        case Slot.Bounds:
+          this.#packed(cursor.stop(end), bounds);
+          break;
+        case Slot.Positive:
+          if (positiveFrom >= 0) throw new IrregularError("the positive buckets twice");
+          positiveTo = cursor.stop(end);
+          positiveFrom = cursor.at;
+          cursor.at = positiveTo;
+          break;
+        case Slot.Negative:
+          if (negativeFrom >= 0) throw new IrregularError("the negative buckets twice");
+          negativeTo = cursor.stop(end);
+          negativeFrom = cursor.at;
+          cursor.at = negativeTo;
+          break;
+        case Slot.Attributes:
+          this.#range(cursor.stop(end), attributes);
+          break;
+        case Slot.Quantile:
+          this.#range(cursor.stop(end), quantiles);
+          break;
+        case Slot.Exemplar:
+          this.#range(cursor.stop(end), exemplars);
+          break;
+        default:
+          cursor.skip(tag, end, fields);
+      }
+    }
+
+    const { resource, scope } = surroundings;
+    const series = this.#dimensions.series(metric, resource, scope, cursor, attributes);
+    rows.tooDeep = false;
+    rows.tuple(FIELDS);
+    const time = this.#time;
+    const hasTime = timeLo !== 0 || timeHi !== 0;
+    if (hasTime) time.set(timeLo, timeHi);
+    const micros = hasTime ? time.micros : surroundings.arrival.micros;
+    rows.timestamptz(micros);
+    const { frac } = time;
+    rows.int8(series.lo, series.hi);
+    if (startLo !== 0 || startHi !== 0) rows.int8(startLo, startHi);
+    else rows.null();
+    this.#double(rows, isInt ? -1 : value);
+    if (isInt) rows.int8(intLo, intHi);
+    else rows.null();
+    if (shape.hasCount) rows.int8(countLo, countHi);
+    else rows.null();
+    if (sum < 0 && shape.hasSum) rows.float8(0);
+    else this.#double(rows, sum);
+    this.#double(rows, min);
+    this.#double(rows, max);
+    if (shape.isExponential) {
+      rows.int8(zeroLo, zeroHi);
+      if (threshold < 0) rows.float8(0);
+      else this.#double(rows, threshold);
+      rows.int4(scale);
+    } else {
+      rows.null();
+      rows.null();
+      rows.null();
+    }
+    rows.int4(flags);
+    rows.int2(hasTime ? frac : -1);
+    rows.int8Array(bytes, counts);
+    rows.float8Array(bytes, bounds);
+    this.#buckets(rows, positiveFrom, positiveTo);
+    this.#buckets(rows, negativeFrom, negativeTo);
+    rows.inexact = false;
+    rows.list(cursor, quantiles, this.#quantile);
+    const quantilesInexact = rows.inexact;
+    rows.inexact = false;
+    rows.list(cursor, exemplars, this.#exemplar);
+    const exemplarsInexact = rows.inexact;
+
+    rows.reserve(64);
+    if (quantilesInexact || exemplarsInexact) {
+      const field = rows.open();
+      if (quantilesInexact) rows.fields(shape.quantileTag, bytes, quantiles);
+      if (exemplarsInexact) rows.fields(shape.exemplarTag, bytes, exemplars);
+      rows.close(field);
+    } else {
+      rows.null();
+    }
+
+    cursor.at = end;
+    if (metric.tooDeep || series.tooDeep || rows.tooDeep) {
+      return "an attribute nests deeper than 128 levels";
+    }
+    if (shape.hasValue && value < 0 && !isInt && (flags & NO_RECORDED_VALUE) === 0) {
+      return "it has no value";
+    }
+    rows.finish(micros);
+    return undefined;
+  }
+
+  #double(rows: SignalRows, at: number): void {
+    if (at < 0) rows.null();
+    else rows.float8(this.#cursor.doubleAt(at));
+  }
+
+  #range(stop: number, ranges: Ranges): void {
+    ranges.push(this.#cursor.at, stop);
+    this.#cursor.at = stop;
+  }
+
+  #packed(stop: number, values: Ranges): void {
+    const cursor = this.#cursor;
+    while (cursor.at < stop) {
+      values.pushOffset(cursor.at);
+      cursor.fixed64(stop);
+    }
+  }
+
+  /** Buckets as `{offset, bucketCounts}`, null when absent. */
+  #buckets(rows: SignalRows, from: number, to: number): void {
+    rows.reserve(16);
+    if (from < 0) return rows.null();
+    const cursor = this.#cursor;
+    const counts = this.#inner;
+    counts.clear();
+    cursor.at = from;
+    let offset = 0;
+    while (cursor.at < to) {
+      const tag = cursor.varint(to);
+      if (tag === 0x08) { // offset = 1, sint32
+        offset = zigzag(cursor.varint(to));
+      } else if (tag === 0x12) { // bucket_counts = 2, repeated uint64, packed
+        const stop = cursor.stop(to);
+        while (cursor.at < stop) {
+          counts.pushOffset(cursor.at);
+          cursor.varint64(stop);
+        }
+      } else if (tag === 0x10) { // the same unpacked
+        counts.pushOffset(cursor.at);
+        cursor.varint64(to);
+      } else {
+        cursor.skip(tag, to, BUCKETS);
+      }
+    }
+    const field = rows.openJson();
+    rows.ascii(`{"offset":${offset},"bucketCounts":[`);
+    for (let n = 0; n < counts.count; n++) {
+      cursor.at = counts.offsets[n]!;
+      cursor.varint64(to);
+      rows.ascii(n > 0 ? ',"' : '"');
+      rows.ascii(decimal(cursor.lo, cursor.hi));
+      rows.ascii('"');
+    }
+    rows.ascii("]}");
+    rows.close(field);
+    rows.reserve(16);
+  }
+
+  readonly #quantile = (end: number, rows: JsonBuffer): void => {
+    const cursor = this.#cursor;
+    let quantile = -1, value = -1;
+    while (cursor.at < end) {
+      const tag = cursor.varint(end);
+      if (tag === 0x09) { // quantile = 1, double
+        quantile = cursor.at;
+        cursor.fixed64(end);
+      } else if (tag === 0x11) { // value = 2, double
+        value = cursor.at;
+        cursor.fixed64(end);
+      } else {
+        cursor.skip(tag, end, QUANTILE);
+      }
+    }
+    rows.ascii('{"quantile":');
+    rows.double(quantile < 0 ? 0 : cursor.doubleAt(quantile));
+    rows.ascii(',"value":');
+    rows.double(value < 0 ? 0 : cursor.doubleAt(value));
+    rows.ascii("}");
+  };
+
+  readonly #exemplar = (end: number, rows: JsonBuffer): void => {
+    const cursor = this.#cursor;
+    const { bytes } = cursor;
+    const attributes = this.#inner;
+    attributes.clear();
+    let timeLo = 0, timeHi = 0, intLo = 0, intHi = 0, value = -1;
+    let spanFrom = 0, spanTo = 0, traceFrom = 0, traceTo = 0;
+    let isInt = false;
+    while (cursor.at < end) {
+      const tag = cursor.varint(end);
+      switch (tag) {
+        case 0x11: // time_unix_nano = 2, fixed64
+          cursor.fixed64(end);
+          timeLo = cursor.lo;
+          timeHi = cursor.hi;
+          break;
+        case 0x19: // as_double = 3, double
+          value = cursor.at;
+          isInt = false;
+          cursor.fixed64(end);
+          break;
+        case 0x22: // span_id = 4, bytes
+          spanTo = cursor.stop(end);
+          spanFrom = cursor.at;
+          cursor.at = spanTo;
+          break;
+        case 0x2a: // trace_id = 5, bytes
+          traceTo = cursor.stop(end);
+          traceFrom = cursor.at;
+          cursor.at = traceTo;
+          break;
+        case 0x31: // as_int = 6, sfixed64
+          cursor.fixed64(end);
+          intLo = cursor.lo;
+          intHi = cursor.hi;
+          isInt = true;
+          break;
+        case 0x3a: // filtered_attributes = 7, repeated KeyValue
+          this.#range(cursor.stop(end), attributes);
+          break;
+        default:
+          cursor.skip(tag, end, EXEMPLAR);
+      }
+    }
+    rows.ascii('{"timeUnixNano":');
+    this.#time.set(timeLo, timeHi);
+    rows.unixNano(this.#time);
+    if (isInt) {
+      rows.ascii(`,"asInt":"${signed(intLo, intHi)}"`);
+    } else if (value >= 0) {
+      rows.ascii(',"asDouble":');
+      rows.double(cursor.doubleAt(value));
+    }
+    if (isId(bytes, traceFrom, traceTo, 16)) {
+      rows.ascii(',"traceId":');
+      rows.hex(bytes, traceFrom, traceTo);
+    }
+    if (isId(bytes, spanFrom, spanTo, 8)) {
+      rows.ascii(',"spanId":');
+      rows.hex(bytes, spanFrom, spanTo);
+    }
+    rows.innerAttributes("filteredAttributes", cursor, attributes, 0);
+    rows.ascii("}");
+  };
+}
+
+function zigzag(value: number): number {
+  return (value >>> 1) ^ -(value & 1);
+}
+
+function signed(lo: number, hi: number): bigint {
+  return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo));
+}

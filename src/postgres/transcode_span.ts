@@ -1,0 +1,343 @@
+/**
+ * Span messages to rows of `otel_data.spans`.
+ *
+ * Source: opentelemetry/proto/trace/v1/trace.proto
+ *
+ * @module
+ */
+
+import type { SignalRows } from "./batch.ts";
+import { type Cursor, isId, knownFields } from "./cursor.ts";
+import type { Dimensions } from "./dimensions.ts";
+import { Duration, Instant } from "./instant.ts";
+import type { JsonBuffer } from "./json_text.ts";
+import { Ranges } from "./ranges.ts";
+import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
+import { SPANS } from "./columns.ts";
+
+const FIELDS = SPANS.columns.length;
+const SPAN = knownFields(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+const STATUS = knownFields(2, 3);
+const EVENT = knownFields(1, 2, 3, 4);
+const LINK = knownFields(1, 2, 3, 4, 5, 6);
+
+/** Writes spans. Its fields hold what has been found of the span at hand. */
+export class SpanTranscoder implements RecordTranscoder {
+  readonly #cursor: Cursor;
+  readonly #dimensions: Dimensions;
+  readonly #attributes = new Ranges();
+  readonly #events = new Ranges();
+  readonly #links = new Ranges();
+  /** Attributes of the event or link at hand. */
+  readonly #inner = new Ranges();
+  readonly #start = new Instant();
+  readonly #time = new Instant();
+  readonly #duration = new Duration();
+  #hasStatus = false;
+  #statusCode = 0;
+  #messageFrom = 0;
+  #messageTo = 0;
+
+  constructor(cursor: Cursor, dimensions: Dimensions) {
+    this.#cursor = cursor;
+    this.#dimensions = dimensions;
+  }
+
+  /** @inheritdoc */
+  record(end: number, surroundings: Surroundings, rows: SignalRows): void {
+    const cursor = this.#cursor;
+    const { bytes } = cursor;
+    const attributes = this.#attributes;
+    const events = this.#events;
+    const links = this.#links;
+    attributes.clear();
+    events.clear();
+    links.clear();
+    this.#hasStatus = false;
+    this.#statusCode = this.#messageFrom = this.#messageTo = 0;
+    let traceFrom = 0, traceTo = 0, spanFrom = 0, spanTo = 0, parentFrom = 0, parentTo = 0;
+    let stateFrom = 0, stateTo = 0, nameFrom = 0, nameTo = 0;
+    let startLo = 0, startHi = 0, endLo = 0, endHi = 0;
+    let kind = 0, flags = 0, droppedAttributes = 0, droppedEvents = 0, droppedLinks = 0;
+
+    while (cursor.at < end) {
+      const tag = cursor.varint(end);
+      switch (tag) {
+        case 0x0a: // trace_id = 1, bytes
+          traceTo = cursor.stop(end);
+          traceFrom = cursor.at;
+          cursor.at = traceTo;
+          break;
+        case 0x12: // span_id = 2, bytes
+          spanTo = cursor.stop(end);
+          spanFrom = cursor.at;
+          cursor.at = spanTo;
+          break;
+        case 0x1a: // trace_state = 3, string
+          stateTo = cursor.stop(end);
+          stateFrom = cursor.at;
+          cursor.at = stateTo;
+          break;
+        case 0x22: // parent_span_id = 4, bytes
+          parentTo = cursor.stop(end);
+          parentFrom = cursor.at;
+          cursor.at = parentTo;
+          break;
+        case 0x2a: // name = 5, string
+          nameTo = cursor.stop(end);
+          nameFrom = cursor.at;
+          cursor.at = nameTo;
+          break;
+        case 0x30: // kind = 6, enum
+          kind = cursor.varint(end) | 0;
+          break;
+        case 0x39: // start_time_unix_nano = 7, fixed64
+          cursor.fixed64(end);
+          startLo = cursor.lo;
+          startHi = cursor.hi;
+          break;
+        case 0x41: // end_time_unix_nano = 8, fixed64
+          cursor.fixed64(end);
+          endLo = cursor.lo;
+          endHi = cursor.hi;
+          break;
+        case 0x4a: { // attributes = 9, repeated KeyValue
+          const stop = cursor.stop(end);
+          attributes.push(cursor.at, stop);
+          cursor.at = stop;
+          break;
+        }
+        case 0x50: // dropped_attributes_count = 10, uint32
+          droppedAttributes = cursor.varint(end);
+          break;
+        case 0x5a: { // events = 11, repeated Event
+          const stop = cursor.stop(end);
+          events.push(cursor.at, stop);
+          cursor.at = stop;
+          break;
+        }
+        case 0x60: // dropped_events_count = 12, uint32
+          droppedEvents = cursor.varint(end);
+          break;
+        case 0x6a: { // links = 13, repeated Link
+          const stop = cursor.stop(end);
+          links.push(cursor.at, stop);
+          cursor.at = stop;
+          break;
+        }
+        case 0x70: // dropped_links_count = 14, uint32
+          droppedLinks = cursor.varint(end);
+          break;
+        case 0x7a: // status = 15, Status
+          this.#status(cursor.stop(end));
+          break;
+        case 0x85: // flags = 16, fixed32
+          flags = cursor.fixed32(end);
+          break;
+        default:
+          cursor.skip(tag, end, SPAN);
+      }
+    }
+
+    // Even a span that is not kept has to be one, so what it holds is written before it is judged.
+    const { at } = rows;
+    rows.tooDeep = false;
+    rows.tuple(FIELDS);
+    const idsValid = isId(bytes, traceFrom, traceTo, 16) && isId(bytes, spanFrom, spanTo, 8);
+    rows.raw(bytes, traceFrom, idsValid ? 16 : 0);
+    rows.raw(bytes, spanFrom, idsValid ? 8 : 0);
+    if (isId(bytes, parentFrom, parentTo, 8)) rows.raw(bytes, parentFrom, 8);
+    else rows.null();
+    const start = this.#start;
+    const hasStart = startLo !== 0 || startHi !== 0;
+    if (hasStart) start.set(startLo, startHi);
+    const micros = hasStart ? start.micros : surroundings.arrival.micros;
+    rows.timestamptz(micros);
+    const duration = this.#duration;
+    duration.set(startLo, startHi, endLo, endHi);
+    rows.int8(duration.lo, duration.hi);
+    const { resource, scope } = surroundings;
+    const name = this.#dimensions.name(bytes, nameFrom, nameTo);
+    rows.int8(resource.lo, resource.hi);
+    rows.int8(scope.lo, scope.hi);
+    rows.int8(name.lo, name.hi);
+    if (resource.service === undefined) rows.null();
+    else rows.int8(resource.service.lo, resource.service.hi);
+    if (duration.saturated) rows.int8(endLo, endHi);
+    else rows.null();
+    rows.int4(flags);
+    rows.int2(hasStart ? start.frac : -1);
+    const kindFits = kind >= 0 && kind < 0x8000;
+    rows.int2(kindFits ? kind : 0);
+    const status = this.#statusCode;
+    const statusFits = status >= 0 && status < 0x8000;
+    if (this.#hasStatus) rows.int2(statusFits ? status : 0);
+    else rows.null();
+    rows.text(bytes, stateFrom, stateTo);
+    rows.text(bytes, this.#messageFrom, this.#messageTo);
+
+    rows.inexact = false;
+    if (attributes.count === 0) rows.null();
+    else {
+      const field = rows.openJson();
+      rows.attributes(cursor, attributes.offsets, attributes.count);
+      rows.close(field);
+    }
+    const attributesInexact = rows.inexact;
+    rows.inexact = false;
+    rows.list(cursor, events, this.#event);
+    const eventsInexact = rows.inexact;
+    rows.inexact = false;
+    rows.list(cursor, links, this.#link);
+    const linksInexact = rows.inexact;
+
+    if (
+      attributesInexact || eventsInexact || linksInexact || !kindFits || !statusFits ||
+      (droppedAttributes | droppedEvents | droppedLinks) !== 0
+    ) {
+      rows.reserve(64);
+      const field = rows.open();
+      if (!kindFits) rows.int32Field(0x30, kind);
+      if (attributesInexact) rows.fields(0x4a, bytes, attributes);
+      if (droppedAttributes !== 0) rows.uint32Field(0x50, droppedAttributes);
+      if (eventsInexact) rows.fields(0x5a, bytes, events);
+      if (droppedEvents !== 0) rows.uint32Field(0x60, droppedEvents);
+      if (linksInexact) rows.fields(0x6a, bytes, links);
+      if (droppedLinks !== 0) rows.uint32Field(0x70, droppedLinks);
+      if (!statusFits) rows.enumInMessage(0x7a, 0x18, status);
+      rows.close(field);
+    } else {
+      rows.reserve(4);
+      rows.null();
+    }
+
+    cursor.at = end;
+    if (idsValid && !rows.tooDeep) {
+      surroundings.accepted++;
+      rows.finish(micros);
+      return;
+    }
+    rows.at = at;
+    reject(
+      surroundings,
+      1,
+      idsValid
+        ? "an attribute nests deeper than 128 levels"
+        : "its trace_id is not 16 or its span_id not 8 bytes that are not all zero",
+    );
+  }
+
+  /** Status, merged into what came before, as protobuf asks of a message given twice. */
+  #status(end: number): void {
+    const cursor = this.#cursor;
+    this.#hasStatus = true;
+    while (cursor.at < end) {
+      const tag = cursor.varint(end);
+      if (tag === 0x12) { // message = 2, string
+        this.#messageTo = cursor.stop(end);
+        this.#messageFrom = cursor.at;
+        cursor.at = this.#messageTo;
+      } else if (tag === 0x18) { // code = 3, enum
+        this.#statusCode = cursor.varint(end) | 0;
+      } else {
+        cursor.skip(tag, end, STATUS);
+      }
+    }
+  }
+
+  readonly #event = (end: number, rows: JsonBuffer): void => {
+    const cursor = this.#cursor;
+    const attributes = this.#inner;
+    attributes.clear();
+    let lo = 0, hi = 0, nameFrom = 0, nameTo = 0, dropped = 0;
+    while (cursor.at < end) {
+      const tag = cursor.varint(end);
+      switch (tag) {
+        case 0x09: // time_unix_nano = 1, fixed64
+          cursor.fixed64(end);
+          lo = cursor.lo;
+          hi = cursor.hi;
+          break;
+        case 0x12: // name = 2, string
+          nameTo = cursor.stop(end);
+          nameFrom = cursor.at;
+          cursor.at = nameTo;
+          break;
+        case 0x1a: { // attributes = 3, repeated KeyValue
+          const stop = cursor.stop(end);
+          attributes.push(cursor.at, stop);
+          cursor.at = stop;
+          break;
+        }
+        case 0x20: // dropped_attributes_count = 4, uint32
+          dropped = cursor.varint(end);
+          break;
+        default:
+          cursor.skip(tag, end, EVENT);
+      }
+    }
+    rows.ascii('{"timeUnixNano":');
+    this.#time.set(lo, hi);
+    rows.unixNano(this.#time);
+    rows.ascii(',"name":');
+    rows.string(cursor.bytes, nameFrom, nameTo);
+    rows.innerAttributes("attributes", cursor, attributes, dropped);
+    rows.ascii("}");
+  };
+
+  readonly #link = (end: number, rows: JsonBuffer): void => {
+    const cursor = this.#cursor;
+    const attributes = this.#inner;
+    attributes.clear();
+    let traceFrom = 0, traceTo = 0, spanFrom = 0, spanTo = 0, stateFrom = 0, stateTo = 0;
+    let dropped = 0, flags = 0;
+    while (cursor.at < end) {
+      const tag = cursor.varint(end);
+      switch (tag) {
+        case 0x0a: // trace_id = 1, bytes
+          traceTo = cursor.stop(end);
+          traceFrom = cursor.at;
+          cursor.at = traceTo;
+          break;
+        case 0x12: // span_id = 2, bytes
+          spanTo = cursor.stop(end);
+          spanFrom = cursor.at;
+          cursor.at = spanTo;
+          break;
+        case 0x1a: // trace_state = 3, string
+          stateTo = cursor.stop(end);
+          stateFrom = cursor.at;
+          cursor.at = stateTo;
+          break;
+        case 0x22: { // attributes = 4, repeated KeyValue
+          const stop = cursor.stop(end);
+          attributes.push(cursor.at, stop);
+          cursor.at = stop;
+          break;
+        }
+        case 0x28: // dropped_attributes_count = 5, uint32
+          dropped = cursor.varint(end);
+          break;
+        case 0x35: // flags = 6, fixed32
+          flags = cursor.fixed32(end);
+          break;
+        default:
+          cursor.skip(tag, end, LINK);
+      }
+    }
+    const { bytes } = cursor;
+    rows.ascii('{"traceId":');
+    if (isId(bytes, traceFrom, traceTo, 16)) rows.hex(bytes, traceFrom, traceTo);
+    else rows.ascii('""');
+    rows.ascii(',"spanId":');
+    if (isId(bytes, spanFrom, spanTo, 8)) rows.hex(bytes, spanFrom, spanTo);
+    else rows.ascii('""');
+    if (stateFrom !== stateTo) {
+      rows.ascii(',"traceState":');
+      rows.string(bytes, stateFrom, stateTo);
+    }
+    rows.innerAttributes("attributes", cursor, attributes, dropped);
+    if (flags !== 0) rows.ascii(`,"flags":${flags}`);
+    rows.ascii("}");
+  };
+}
