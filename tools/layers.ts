@@ -15,7 +15,7 @@ import { pathToFileURL } from "node:url";
 const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [["record.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"]],
   [
-    ["otlp_fields.ts", "otlp_json.ts", "otlp.ts"],
+    ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts"],
     [
       "postgres/database.ts",
       "postgres/columns.ts",

@@ -1,0 +1,295 @@
+/**
+ * Any message of the field table to and from OTLP JSON.
+ *
+ * Reading takes what real clients send, which is more than the specification allows: a byte order
+ * mark, ids in either case, enums by number or name, 64-bit integers as text or as numbers of any
+ * length, doubles as numbers or text, base64 of either alphabet, `null` for what is absent. An integer
+ * value that is no int64 (JavaScript clients send 1e20 as `intValue`) is kept as a double, `null` in a
+ * list of doubles is the NaN it was, an id that is not hex is an empty one, and of a doubled oneof the
+ * last member counts.
+ *
+ * Writing follows the specification: hex ids, 64-bit integers as text, enums as numbers, non-finite
+ * doubles as text; what is absent or has its initial value is left out.
+ *
+ * Source: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding and
+ * https://protobuf.dev/programming-guides/json/
+ *
+ * @module
+ */
+
+import { ANY_VALUE, type Field, MAX_VALUE_LEVEL, type Message, type Model } from "./otlp_fields.ts";
+import { OtlpDecodeError } from "./protobuf.ts";
+
+/**
+ * Reads a message.
+ *
+ * @param message What it is.
+ * @param text JSON text.
+ * @throws {OtlpDecodeError} If the text is no JSON or no such message.
+ *
+ * @example A span status
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { RPC_STATUS } from "./otlp_fields.ts";
+ *
+ * assert.deepEqual(fromJson(RPC_STATUS, '{"code":"3"}'), { code: 3, message: "" });
+ * ```
+ */
+export function fromJson(message: Message, text: string): Model {
+  return readMessage(parse(text.startsWith("\ufeff") ? text.slice(1) : text), message, 0);
+}
+
+/**
+ * Writes a message.
+ *
+ * @param message What it is.
+ * @param model Its fields. What a value holds that is nested deeper than
+ * {@linkcode MAX_VALUE_LEVEL} is left out.
+ *
+ * @example A span status
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { RPC_STATUS } from "./otlp_fields.ts";
+ *
+ * assert.equal(toJson(RPC_STATUS, { code: 3, message: "" }), '{"code":3}');
+ * ```
+ */
+export function toJson(message: Message, model: Model): string {
+  return JSON.stringify(plainMessage(message, model, 0));
+}
+
+// `JSON.stringify(-0)` is 0. TypeScript does not know `JSON.rawJSON` yet.
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+// Sixteen digits in a row, neither in quotes nor after a decimal point: perhaps a number that a
+// double cannot hold. Timestamps in quotes, which are in every request, do not match.
+const LONG_NUMBER = /(?<![\d".])\d{16}/;
+
+/**
+ * `JSON.parse` without loss: numbers that a double may not hold come as text, which is as good as a
+ * number wherever one is expected. A reviver would see their text too, but overflows the stack on
+ * JSON that is nested some thousand levels deep.
+ */
+function parse(text: string): unknown {
+  try {
+    const value = JSON.parse(text);
+    return LONG_NUMBER.test(text) ? JSON.parse(quoteLongNumbers(text)) : value;
+  } catch (cause) {
+    throw new OtlpDecodeError(`expected JSON: ${(cause as Error).message}`, "", { cause });
+  }
+}
+
+/** Puts the numbers of 16 and more characters into quotes. `text` is valid JSON. */
+function quoteLongNumbers(text: string): string {
+  const pieces: string[] = [];
+  let copied = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x22) at = endOfText(text, at);
+    else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
+      let end = at + 1;
+      while (isOfNumber(text.charCodeAt(end))) end++;
+      if (end - at >= 16) {
+        pieces.push(text.slice(copied, at), text.slice(at, end));
+        copied = end;
+      }
+      at = end - 1;
+    }
+  }
+  pieces.push(text.slice(copied));
+  return pieces.join('"');
+}
+
+/** The index of the quote that ends the string beginning at `at`. */
+function endOfText(text: string, at: number): number {
+  for (;;) {
+    at = text.indexOf('"', at + 1);
+    let escapes = at;
+    while (text[escapes - 1] === "\\") escapes--;
+    if ((at - escapes) % 2 === 0) return at;
+  }
+}
+
+/** Digits, `+`, `-`, `.`, `E` and `e`. */
+function isOfNumber(code: number): boolean {
+  return code >= 0x30 && code <= 0x39 || code === 0x2b || code === 0x2d || code === 0x2e ||
+    code === 0x45 || code === 0x65;
+}
+
+/** @param level How many AnyValues are around, this message not included. */
+function readMessage(json: unknown, message: Message, level: number): Model {
+  const model = message.create();
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw expected("an object", json);
+  }
+  const inner = message === ANY_VALUE ? level + 1 : level;
+  if (inner > MAX_VALUE_LEVEL) return model;
+  for (const name of Object.keys(json)) {
+    const value = (json as Record<string, unknown>)[name];
+    const field = message.byName.get(name);
+    if (field === undefined || value === null) continue;
+    if (field.repeated) {
+      model[name] = readList(value, field, inner);
+      continue;
+    }
+    try {
+      readField(value, field, model, inner);
+    } catch (error) {
+      throw located(error, name);
+    }
+  }
+  return model;
+}
+
+function readList(json: unknown, field: Field, level: number): unknown[] {
+  if (!Array.isArray(json)) throw located(expected("an array", json), field.name);
+  return json.map((item, index) => {
+    try {
+      if (field.message !== undefined) return readMessage(item ?? {}, field.message, level);
+      return item === null && field.type === "double" ? NaN : readScalar(item, field);
+    } catch (error) {
+      throw located(error, `${field.name}[${index}]`);
+    }
+  });
+}
+
+function readField(json: unknown, field: Field, model: Model, level: number): void {
+  for (const { name } of field.rivals) delete model[name];
+  if (field.message !== undefined) {
+    model[field.name] = readMessage(json, field.message, level);
+    return;
+  }
+  const double = field.rivals.find((rival) => rival.type === "double");
+  const isInteger = field.type === "int64" || field.type === "sfixed64";
+  if (isInteger && double !== undefined && !fitsInt64(json)) {
+    model[double.name] = readDouble(json, "an integer");
+  } else {
+    model[field.name] = readScalar(json, field);
+  }
+}
+
+function readScalar(json: unknown, field: Field): unknown {
+  switch (field.type) {
+    case "string":
+      return readText(json).toWellFormed();
+    case "bytes":
+      return readBase64(readText(json));
+    case "id": {
+      const text = readText(json);
+      return text.length % 2 === 0 && !/[^0-9a-fA-F]/.test(text) ? text.toLowerCase() : "";
+    }
+    case "bool":
+      if (typeof json !== "boolean") throw expected("a boolean", json);
+      return json;
+    case "double":
+      return readDouble(json, "a number");
+    case "enum":
+      return field.names?.get(json as string) ?? Number(readInteger(json, -(2n ** 31n), 2n ** 31n));
+    case "int32":
+    case "sint32":
+      return Number(readInteger(json, -(2n ** 31n), 2n ** 31n));
+    case "uint32":
+    case "fixed32":
+      return Number(readInteger(json, 0n, 2n ** 32n));
+    case "int64":
+    case "sfixed64":
+      return readInteger(json, -(2n ** 63n), 2n ** 63n);
+    case "uint64":
+    case "fixed64":
+      return readInteger(json, 0n, 2n ** 64n);
+    case "message":
+      throw new TypeError(`Cannot read a message as a scalar: ${field.name}`);
+  }
+}
+
+function readText(json: unknown): string {
+  if (typeof json !== "string") throw expected("a string", json);
+  return json;
+}
+
+function readBase64(text: string): Uint8Array {
+  try {
+    const alphabet = /[-_]/.test(text) ? "base64url" : "base64";
+    return Uint8Array.fromBase64(text, { alphabet });
+  } catch (cause) {
+    throw new OtlpDecodeError(`expected base64, got ${shown(text)}`, "", { cause });
+  }
+}
+
+function readDouble(json: unknown, what: string): number {
+  if (typeof json === "number") return json;
+  if (json === "NaN" || json === "Infinity" || json === "-Infinity" || isNumeric(json)) {
+    return Number(json);
+  }
+  throw expected(what, json);
+}
+
+/** @returns An integer from `min` to below `end`. */
+function readInteger(json: unknown, min: bigint, end: bigint): bigint {
+  const value = toInteger(json);
+  if (value === undefined) throw expected("an integer", json);
+  if (value < min || value >= end) {
+    throw new OtlpDecodeError(`expected an integer from ${min} to ${end - 1n}, got ${value}`);
+  }
+  return value;
+}
+
+function fitsInt64(json: unknown): boolean {
+  const value = toInteger(json);
+  return value !== undefined && BigInt.asIntN(64, value) === value;
+}
+
+/** The integer that `json` is, as number or text, also if it is written `1.0` or `1e3`. */
+function toInteger(json: unknown): bigint | undefined {
+  if (isNumeric(json) && /^-?\d+$/.test(json)) return BigInt(json);
+  const value = isNumeric(json) ? Number(json) : json;
+  return Number.isInteger(value) ? BigInt(value as number) : undefined;
+}
+
+/** Whether `json` is a string with a JSON number in it; longer than any double is long it is not. */
+function isNumeric(json: unknown): json is string {
+  return typeof json === "string" && json.length <= 1100 &&
+    /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(json);
+}
+
+function located(error: unknown, step: string): unknown {
+  return error instanceof OtlpDecodeError ? error.within(step) : error;
+}
+
+function expected(what: string, json: unknown): OtlpDecodeError {
+  return new OtlpDecodeError(`expected ${what}, got ${shown(json)}`);
+}
+
+/** A value as an error shows it: its type, and itself if it is short. */
+function shown(json: unknown): string {
+  if (json === null) return "null";
+  if (typeof json === "object") return Array.isArray(json) ? "array" : "object";
+  const text = JSON.stringify(json);
+  return text.length <= 40
+    ? `${typeof json} ${text}`
+    : `a ${typeof json} of ${text.length} characters`;
+}
+
+function plainMessage(message: Message, model: Model, level: number): object {
+  const inner = message === ANY_VALUE ? level + 1 : level;
+  const plain: Record<string, unknown> = {};
+  if (inner > MAX_VALUE_LEVEL) return plain;
+  for (const field of message.fields) {
+    const value = model[field.name];
+    if (value === undefined || Object.is(value, field.initial)) continue;
+    if (!field.repeated) plain[field.name] = plainValue(field, value, inner);
+    else if ((value as unknown[]).length > 0) {
+      plain[field.name] = (value as unknown[]).map((item) => plainValue(field, item, inner));
+    }
+  }
+  return plain;
+}
+
+function plainValue(field: Field, value: unknown, level: number): unknown {
+  if (field.message !== undefined) return plainMessage(field.message, value as Model, level);
+  if (typeof value === "bigint") return String(value);
+  if (value instanceof Uint8Array) return value.toBase64();
+  if (typeof value !== "number") return value;
+  if (Object.is(value, -0)) return rawJSON("-0");
+  return Number.isFinite(value) ? value : String(value);
+}
