@@ -192,25 +192,44 @@ create table otel_data.sealed (
   sealed_at timestamptz not null default now()
 );
 
+-- Bodies are bound when they are created (`return …`): a reader of the views needs no right on this
+-- schema, and no search_path of a session changes what they call.
 create function otel_data.uint64(value bigint) returns numeric
 language sql immutable strict parallel safe
-as $$ select case when value < 0 then value::numeric + 18446744073709551616 else value::numeric end $$;
+return case when value < 0 then value::numeric + 18446744073709551616 else value::numeric end;
 
 create function otel_data.unix_nano(at timestamptz, frac smallint) returns numeric
 language sql immutable strict parallel safe
-as $$ select case when frac < 0 then 0::numeric
-  else trunc(extract(epoch from at) * 1000000) * 1000 + frac end $$;
+return case when frac < 0 then 0::numeric
+  else trunc(extract(epoch from at) * 1000000) * 1000 + frac end;
 
 -- Times beyond the year 2262 are negative in int8: uint64 first, then whole microseconds.
 create function otel_data.to_timestamptz(unix_nano bigint) returns timestamptz
 language sql immutable strict parallel safe
-as $$ select timestamptz '1970-01-01 00:00:00+00'
+return timestamptz '1970-01-01 00:00:00+00'
   + div(otel_data.uint64(unix_nano), 1000000000)::double precision * interval '1 second'
-  + div(mod(otel_data.uint64(unix_nano), 1000000000), 1000)::double precision * interval '1 microsecond' $$;
+  + div(mod(otel_data.uint64(unix_nano), 1000000000), 1000)::double precision * interval '1 microsecond';
 
 create function otel_data.span_id(value bigint) returns text
 language sql immutable strict parallel safe
-as $$ select lpad(to_hex(value), 16, '0') $$;
+return lpad(to_hex(value), 16, '0');
+
+-- The time range of a partition, null for a default partition. The catalogue has it as SQL text in
+-- the style and time zone of whoever asks, so those are fixed here.
+create function otel_data.partition_range(partition oid) returns tstzrange
+language plpgsql stable strict
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO, YMD'
+as $$
+declare
+  bound text[] := (
+    select regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''(.*)''\) TO \(''(.*)''\)')
+    from pg_class c where c.oid = partition
+  );
+begin
+  return case when bound is not null then tstzrange(bound[1]::timestamptz, bound[2]::timestamptz) end;
+end $$;
 
 create view otel.spans as
 select
@@ -409,15 +428,58 @@ comment on column otel.services.last_seen is 'when its latest record arrived, to
 
 create view otel.partitions as
 select
-  split_part(p.relname, '_default', 1) as signal_table,
-  c.relname as name
-from pg_class p
-join pg_inherits i on i.inhparent = p.oid
+  t.signal,
+  c.relname::text as name,
+  lower(r.range) as range_start,
+  upper(r.range) as range_end,
+  coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples, 0)::bigint) as rows_estimate,
+  pg_total_relation_size(c.oid) as bytes,
+  exists (select from otel_data.sealed s where s.partition = c.relname) as sealed
+from (values
+  ('traces', 'otel_data.spans'::regclass),
+  ('logs', 'otel_data.logs'::regclass),
+  ('metrics', 'otel_data.metric_points'::regclass)
+) t (signal, parent)
+join pg_inherits i on i.inhparent = t.parent
 join pg_class c on c.oid = i.inhrelid
-where false;
+cross join lateral (select otel_data.partition_range(c.oid) as range) r;
 
--- Reading is granted to a role of its own. Where this user may not create roles, or another starter
--- creates it at the same time, nothing is lost: the owner can still read.
+comment on view otel.partitions is 'Partitions of the telemetry by time; the default one of each signal takes what fits in no other';
+comment on column otel.partitions.signal is 'traces, logs or metrics';
+comment on column otel.partitions.name is 'name of the table in schema otel_data';
+comment on column otel.partitions.range_start is 'earliest time it takes; null for the default partition';
+comment on column otel.partitions.range_end is 'end of its range, which itself belongs to the next; null for the default partition';
+comment on column otel.partitions.rows_estimate is 'about how many rows it holds';
+comment on column otel.partitions.bytes is 'size on disk with indexes';
+comment on column otel.partitions.sealed is 'whether it is closed and finished: indexes rebuilt densely, statistics taken';
+
+create view otel.stats as
+select s.name, s.value
+from (
+  select sum(j.spans), sum(j.logs), sum(j.metric_points), sum(j.replaced)
+  from otel_data.journal_position j
+) j (spans, logs, metric_points, replaced)
+cross join lateral (values
+  ('schema_version', (select max(m.version) from otel_data.migrations m)::bigint),
+  ('spans', coalesce(j.spans, 0)::bigint),
+  ('logs', coalesce(j.logs, 0)::bigint),
+  ('metric_points', coalesce(j.metric_points, 0)::bigint),
+  ('string_replacements', coalesce(j.replaced, 0)::bigint),
+  ('services', (select count(*) from otel_data.services)),
+  ('partitions', (
+    select count(*) from pg_inherits i
+    where i.inhparent in ('otel_data.spans'::regclass, 'otel_data.logs'::regclass, 'otel_data.metric_points'::regclass)
+  )),
+  ('database_bytes', pg_database_size(current_database()))
+) s (name, value);
+
+comment on view otel.stats is 'Numbers about the store. schema_version: blocks of schema.sql that have run; spans, logs, metric_points: records stored so far, expired ones included; string_replacements: texts in which NUL or invalid UTF-8 became U+FFFD; services: services known; partitions: partitions of all signals, default ones included; database_bytes: size of the database on disk';
+comment on column otel.stats.name is 'what is counted';
+comment on column otel.stats.value is 'how much';
+
+-- Reading is granted to a role of its own, on the views alone. Where this user may not create roles
+-- nothing is lost: the owner reads, and can grant the same later to whom they like. Roles belong to
+-- the whole cluster: another database may be creating it at this moment.
 do $$
 begin
   if not exists (select from pg_roles where rolname = 'otel_reader') then
@@ -425,6 +487,13 @@ begin
   end if;
 exception
   when insufficient_privilege or duplicate_object or unique_violation then null;
+end $$;
+do $$
+begin
+  grant usage on schema otel to otel_reader;
+  grant select on all tables in schema otel to otel_reader;
+exception
+  when undefined_object or insufficient_privilege then null;
 end $$;
 
 commit;
