@@ -19,8 +19,13 @@ const LAYERS: readonly (readonly (readonly string[])[])[] = [
     [
       "postgres/database.ts",
       "postgres/columns.ts",
+      "postgres/values.ts",
+      "postgres/copy_format.ts",
+      "postgres/session.ts",
+      "postgres/folder_lock.ts",
       "postgres/client.ts",
       "postgres/pg.ts",
+      "postgres/pglite_instance.ts",
       "postgres/pglite_worker.ts",
       "postgres/pglite.ts",
       "postgres/connect.ts",
@@ -44,7 +49,10 @@ const LAYERS: readonly (readonly (readonly string[])[])[] = [
 ];
 
 /** The files that may say `Deno`; the rest is web-standard TypeScript and `node:` modules. */
-const MAY_USE_DENO: ReadonlySet<string> = new Set(["collector.ts"]);
+const MAY_USE_DENO: ReadonlySet<string> = new Set([
+  "collector.ts",
+  "postgres/folder_lock.ts",
+]);
 
 interface Place {
   readonly layer: number;

@@ -1,0 +1,258 @@
+/**
+ * The driver for a Postgres server: `npm:pg` with `npm:pg-copy-streams`.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { connect as connectSocket } from "node:net";
+// @ts-types="npm:@types/pg@^8.20.0"
+import { Pool } from "pg";
+// @ts-types="npm:@types/pg-copy-streams@^1.2.5"
+import { from } from "pg-copy-streams";
+import { COPY_HEADER, COPY_TRAILER, copyStatement } from "./copy_format.ts";
+import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
+import { type Session, SessionDatabase, type SessionSource } from "./session.ts";
+import { parameterText, parseValue } from "./values.ts";
+
+/** Settings of the connections that {@linkcode pg} makes from a URL. */
+export interface PgOptions {
+  /** How the connections call themselves in `pg_stat_activity`. @default {"otel-storage"} */
+  readonly applicationName?: string;
+  /** Most connections at a time; more callers wait. @default {8} */
+  readonly maxConnections?: number;
+  /** How long to wait for a connection, in milliseconds. @default {10_000} */
+  readonly connectTimeoutMs?: number;
+  /** How long the server lets a statement run, in milliseconds; 0 is for ever. @default {0} */
+  readonly statementTimeoutMs?: number;
+  /** How long `close` waits for what is in flight, in milliseconds. @default {5_000} */
+  readonly closeGraceMs?: number;
+}
+
+/** What this driver asks of a `Pool` of `npm:pg` that was handed in. */
+export interface PgPool {
+  connect(): Promise<PgClient>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  off(event: "error", listener: (error: Error) => void): unknown;
+  readonly totalCount: number;
+}
+
+/** What this driver asks of a client of {@linkcode PgPool}. */
+export interface PgClient {
+  query(query: PgQuery): Promise<{ rows: Row[] }>;
+  release(destroy?: boolean): void;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  off(event: "error", listener: (error: Error) => void): unknown;
+}
+
+/** A statement as `npm:pg` takes it. */
+export interface PgQuery {
+  text: string;
+  values?: (string | null)[];
+  types?: { getTypeParser(oid: number): (text: string) => unknown };
+}
+
+/** What `npm:pg` has on its clients and does not declare; all of it is needed to cancel a query. */
+interface PgInternals {
+  readonly processID: number | null;
+  readonly secretKey: number | null;
+  readonly host: string;
+  readonly port: number;
+  readonly connection: { readonly stream: { destroy(): void } };
+}
+
+const TYPES = {
+  getTypeParser: (oid: number) => (text: string): unknown => parseValue(oid, text),
+};
+
+/** A client that died in a transaction must not hold its locks; nothing of ours idles that long. */
+const BEGIN = "begin; set local idle_in_transaction_session_timeout = '60s'; " +
+  "set local timezone = 'UTC'";
+
+const APPLICATION_NAME = "otel-storage";
+const MAX_CONNECTIONS = 8;
+const CONNECT_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 30_000;
+/** How long the server may take to say good-bye. */
+const FAREWELL_MS = 1_000;
+
+/**
+ * A database on a Postgres server.
+ *
+ * @param target A URL, `postgres://` or `postgresql://`, or a `Pool` of `npm:pg`. A pool that is
+ * handed in stays open when the database is closed: who made it ends it. Its connections keep their
+ * own session settings; inside transactions the time zone is UTC.
+ * @param options For connections made from a URL; of these, a pool takes `closeGraceMs` only.
+ * @throws {TypeError} When the URL is not of such a form. The message does not repeat the URL.
+ */
+export function pg(target: string | PgPool, options: PgOptions = {}): Database {
+  const source = typeof target === "string" ? ownPool(target, options) : givenPool(target);
+  return new SessionDatabase(source, options);
+}
+
+function ownPool(url: string, options: PgOptions): SessionSource {
+  checkUrl(url);
+  const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+  const settings = `set timezone = 'UTC'; set statement_timeout = ${
+    Math.trunc(options.statementTimeoutMs ?? 0)
+  }`;
+  const pool = new Pool({
+    connectionString: url,
+    application_name: options.applicationName ?? APPLICATION_NAME,
+    max: options.maxConnections ?? MAX_CONNECTIONS,
+    connectionTimeoutMillis: connectTimeoutMs,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    // By statement, because poolers refuse unknown settings in the startup packet.
+    onConnect: async (client) => {
+      const query = { text: settings, query_timeout: connectTimeoutMs };
+      await client.query(query);
+    },
+  });
+  // An idle connection that dies leaves the pool; without a listener it would end the process.
+  pool.on("error", () => {});
+  const clients = new Set<PgInternals>();
+  pool.on("connect", (client) => clients.add(client as unknown as PgInternals));
+  pool.on("remove", (client) => clients.delete(client as unknown as PgInternals));
+  return {
+    driver: "pg",
+    acquire: () => acquire(pool),
+    close: async () => {
+      const farewell = Promise.withResolvers<void>();
+      const timer = setTimeout(farewell.resolve, FAREWELL_MS);
+      await Promise.race([pool.end(), farewell.promise]);
+      clearTimeout(timer);
+      for (const client of clients) client.connection.stream.destroy();
+    },
+  };
+}
+
+function givenPool(pool: PgPool): SessionSource {
+  const ignore = () => {};
+  pool.on("error", ignore);
+  return {
+    driver: "pg",
+    acquire: () => acquire(pool),
+    close: () => {
+      pool.off("error", ignore);
+      return Promise.resolve();
+    },
+  };
+}
+
+function checkUrl(url: string): void {
+  const protocol = URL.canParse(url) ? new URL(url).protocol : "";
+  if (protocol === "postgres:" || protocol === "postgresql:") return;
+  throw new TypeError(
+    "Cannot read the database URL: it is not of the form " +
+      "postgres://user:password@host:port/database (special characters in percent-encoding)",
+  );
+}
+
+async function acquire(pool: PgPool): Promise<Session> {
+  try {
+    return new PgSession(await pool.connect());
+  } catch (error) {
+    throw coded(error);
+  }
+}
+
+/** Gives the errors that `npm:pg` makes itself the `code` by which they are told apart. */
+function coded(error: unknown): unknown {
+  if (!(error instanceof Error) || "code" in error) return error;
+  const code = /timeout/i.test(error.message)
+    ? "ETIMEDOUT"
+    : /^Connection terminated|not queryable/.test(error.message)
+    ? "ECONNRESET"
+    : undefined;
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+class PgSession implements Session {
+  readonly #client: PgClient;
+  /** A connection that dies also says so by an event, which must be heard. */
+  readonly #onError = () => {};
+
+  constructor(client: PgClient) {
+    this.#client = client;
+    client.on("error", this.#onError);
+  }
+
+  async query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
+    const values = parameters.map(parameterText);
+    return (await this.#run({ text: sql, values, types: TYPES })).rows;
+  }
+
+  async execute(script: string): Promise<void> {
+    await this.#run({ text: script });
+  }
+
+  async begin(): Promise<void> {
+    await this.#run({ text: BEGIN });
+  }
+
+  async commit(): Promise<void> {
+    await this.#run({ text: "commit" });
+  }
+
+  async rollback(): Promise<void> {
+    await this.#run({ text: "rollback" });
+  }
+
+  async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
+    const { promise: failed, reject } = Promise.withResolvers<never>();
+    const stream = from(copyStatement(table, "stdin"));
+    // Stays for good: it is also told of a connection that dies later.
+    stream.on("error", reject);
+    this.#client.query(stream as unknown as PgQuery);
+    try {
+      // One chunk at a time: what the stream still holds when the server has refused the COPY, it
+      // would write to the connection it has lost by then.
+      for (const chunk of [COPY_HEADER, ...rows, COPY_TRAILER]) {
+        const written = new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
+        await Promise.race([failed, written]);
+      }
+      await Promise.race([failed, new Promise<void>((resolve) => stream.end(resolve))]);
+    } catch (error) {
+      throw coded(error);
+    }
+  }
+
+  /** Asks the server to stop and does not wait for its answer. */
+  cancel(): void {
+    const { processID, secretKey, host, port, connection } = this
+      .#client as unknown as PgInternals;
+    connection.stream.destroy();
+    if (processID === null || secretKey === null) return;
+    const request = Buffer.alloc(16);
+    request.writeInt32BE(16, 0);
+    request.writeInt32BE(80877102, 4);
+    request.writeInt32BE(processID, 8);
+    request.writeInt32BE(secretKey, 12);
+    const socket = host.startsWith("/")
+      ? connectSocket(`${host}/.s.PGSQL.${port}`)
+      : connectSocket(port, host);
+    // The server ends a query of a lost connection anyway, only later.
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy());
+    socket.on("error", () => socket.destroy());
+    socket.end(request);
+    socket.unref();
+  }
+
+  release(broken: boolean): Promise<void> {
+    this.#client.release(broken);
+    // Only now: between the two somebody listens.
+    this.#client.off("error", this.#onError);
+    return Promise.resolve();
+  }
+
+  async #run(query: PgQuery): Promise<{ rows: Row[] }> {
+    try {
+      return await this.#client.query(query);
+    } catch (error) {
+      throw coded(error);
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Statements on an instance of `npm:@electric-sql/pglite`, with our values instead of its own.
+ *
+ * @module
+ */
+
+import { COPY_HEADER, COPY_TRAILER, copyStatement } from "./copy_format.ts";
+import type { CopyTable, Row, SqlValue } from "./database.ts";
+import { parameterText, PARSED_TYPES, parseValue } from "./values.ts";
+
+/** What runs statements: an instance of PGlite or a transaction of one. */
+export interface PGliteStatements {
+  query(
+    sql: string,
+    parameters?: (string | null)[],
+    options?: PGliteQueryOptions,
+  ): Promise<{ rows: unknown[] }>;
+  exec(script: string): Promise<unknown>;
+}
+
+/** What we ask of an instance of PGlite. */
+export interface PGliteInstance extends PGliteStatements {
+  readonly parsers: Record<number | string, unknown>;
+  transaction<T>(run: (transaction: PGliteStatements) => Promise<T>): Promise<T>;
+}
+
+/** Options of a statement, as PGlite takes them. */
+export interface PGliteQueryOptions {
+  parsers?: Record<number, (text: string) => unknown>;
+  serializers?: Record<number, (value: string) => string>;
+  blob?: Blob;
+}
+
+/** Statements whose parameters leave as text and whose results come back as the seam promises. */
+export class PGliteClient {
+  readonly #instance: PGliteInstance;
+  readonly #options: PGliteQueryOptions;
+
+  constructor(instance: PGliteInstance) {
+    this.#instance = instance;
+    const types = new Set([...Object.keys(instance.parsers).map(Number), ...PARSED_TYPES]);
+    this.#options = {
+      parsers: Object.fromEntries(
+        Array.from(types, (oid) => [oid, (text: string) => parseValue(oid, text)]),
+      ),
+      serializers: new Proxy<Record<number, (value: string) => string>>({}, {
+        get: () => (text: string) => text,
+      }),
+    };
+  }
+
+  async query(
+    sql: string,
+    parameters: readonly SqlValue[],
+    on: PGliteStatements = this.#instance,
+  ): Promise<Row[]> {
+    return (await on.query(sql, parameters.map(parameterText), this.#options)).rows as Row[];
+  }
+
+  async execute(script: string): Promise<void> {
+    await this.#instance.exec(script);
+  }
+
+  async copyIn(
+    table: CopyTable,
+    rows: readonly Uint8Array[],
+    on: PGliteStatements = this.#instance,
+  ): Promise<void> {
+    const blob = new Blob([COPY_HEADER, ...rows as Uint8Array<ArrayBuffer>[], COPY_TRAILER]);
+    await on.query(copyStatement(table, "'/dev/blob'"), [], { blob });
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The far side of {@linkcode ./pglite.ts}: PGlite in a worker, asked by messages.
+ *
+ * @module
+ */
+
+import { mkdir, readFile } from "node:fs/promises";
+import { PGlite } from "@electric-sql/pglite";
+import type { CopyTable, SqlValue } from "./database.ts";
+import { PGliteClient } from "./pglite_instance.ts";
+
+/** What the worker can be asked. */
+export type PGliteCall =
+  | { readonly kind: "open"; readonly dataDir: string; readonly snapshot?: Blob }
+  | { readonly kind: "query"; readonly sql: string; readonly parameters: readonly SqlValue[] }
+  | { readonly kind: "execute"; readonly script: string }
+  | { readonly kind: "copyIn"; readonly table: CopyTable; readonly rows: readonly Uint8Array[] }
+  | { readonly kind: "close" };
+
+/** A question. */
+export interface PGliteRequest {
+  readonly id: number;
+  readonly call: PGliteCall;
+}
+
+/** Its answer. `fields` are the error's, the SQLSTATE as `code` among them. */
+export type PGliteReply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly message: string; readonly fields: Record<string, unknown> };
+
+/** The major version of Postgres that PGlite is. */
+const EMBEDDED_VERSION = "18";
+
+const ERROR_FIELDS = ["code", "severity", "detail", "hint", "where", "schema", "table", "column"]
+  .concat("dataType", "constraint", "routine");
+
+const scope = globalThis as unknown as {
+  onmessage: (event: MessageEvent<PGliteRequest>) => void;
+  postMessage(reply: PGliteReply): void;
+};
+
+let instance: PGlite | undefined;
+let client: PGliteClient | undefined;
+
+async function answer(call: PGliteCall): Promise<unknown> {
+  if (call.kind === "open") return await open(call.dataDir, call.snapshot);
+  if (client === undefined) throw new Error("Cannot use the embedded database: it is not open");
+  switch (call.kind) {
+    case "query":
+      return await client.query(call.sql, call.parameters);
+    case "execute":
+      return await client.execute(call.script);
+    case "copyIn":
+      return await client.copyIn(call.table, call.rows);
+    case "close":
+      return await instance?.close();
+  }
+}
+
+async function open(dataDir: string, snapshot: Blob | undefined): Promise<void> {
+  if (!dataDir.startsWith("memory://")) {
+    await mkdir(dataDir, { recursive: true });
+    await checkVersion(dataDir);
+  }
+  instance = await PGlite.create({ dataDir, ...(snapshot && { loadDataDir: snapshot }) });
+  client = new PGliteClient(instance);
+  await instance.exec("set timezone = 'UTC'");
+}
+
+/** Opening the files of another major version would destroy them. */
+async function checkVersion(dataDir: string): Promise<void> {
+  const version = await readFile(`${dataDir}/PG_VERSION`, "utf8").then(
+    (text) => text.trim(),
+    (error) => {
+      if (error.code === "ENOENT") return EMBEDDED_VERSION;
+      throw error;
+    },
+  );
+  if (version === EMBEDDED_VERSION) return;
+  throw new Error(
+    `Cannot open ${dataDir}: it was made by Postgres ${version}, this release embeds Postgres ` +
+      `${EMBEDDED_VERSION}. Nothing was changed. Export it with the release that made it: ` +
+      "deno run --allow-all jsr:@oneiric/otel-storage@RELEASE/collector query sql " +
+      `--data-dir DIR "select * from otel.spans"`,
+  );
+}
+
+scope.onmessage = async ({ data: { id, call } }) => {
+  try {
+    scope.postMessage({ id, value: await answer(call) });
+  } catch (error) {
+    const from = Object(error) as Record<string, unknown>;
+    const fields = ERROR_FIELDS.filter((name) => typeof from[name] === "string");
+    scope.postMessage({
+      id,
+      message: error instanceof Error ? error.message : String(error),
+      fields: Object.fromEntries(fields.map((name) => [name, from[name]])),
+    });
+  }
+};

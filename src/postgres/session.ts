@@ -1,0 +1,282 @@
+/**
+ * What all drivers share: a {@linkcode Database} over connections that are used by one caller at a
+ * time. A driver says how to get a connection, run a statement and cancel it; everything that is a
+ * guarantee of the seam (transactions, abort, bounded close) is here, once.
+ *
+ * @module
+ */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { CopyTable, Database, Row, SqlValue, Transaction } from "./database.ts";
+
+/** One connection. Its methods are never called while another of them runs, except `cancel`. */
+export interface Session {
+  query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]>;
+  execute(script: string): Promise<void>;
+  copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void>;
+  begin(): Promise<void>;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  /** Makes the running statement end soon, whatever becomes of the connection. */
+  cancel(): void;
+  /** Gives the connection back. A `broken` one may still be in a transaction. Never rejects. */
+  release(broken: boolean): Promise<void>;
+}
+
+/** Where connections come from. */
+export interface SessionSource {
+  /** The name of the client, as in {@linkcode Database.driver}. */
+  readonly driver: string;
+  /** Waits for a connection. Bounded by the driver's connect timeout once there is room for one. */
+  acquire(): Promise<Session>;
+  /** Ends every connection, at once. */
+  close(): Promise<void>;
+}
+
+/** How long `close` waits for what is in flight, in milliseconds. */
+const CLOSE_GRACE_MS = 5_000;
+
+/** Settles as `work` does, or rejects with the reason of the signal that is aborted before. */
+async function abortable<T>(work: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const removers = signals.map((signal) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    return () => signal.removeEventListener("abort", onAbort);
+  });
+  try {
+    return await Promise.race([aborted, work]);
+  } finally {
+    for (const remove of removers) remove();
+  }
+}
+
+/** A connection in the hands of one caller: runs its statements one after the other. */
+class Lease {
+  readonly #session: Session;
+  #tail: Promise<unknown> = Promise.resolve();
+  #stopped: { readonly reason: unknown } | undefined;
+  /** The first statement that failed. */
+  failure: { readonly error: unknown } | undefined;
+  /** Whether the connection may be left in a transaction. */
+  broken = false;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  run<T>(statement: (session: Session) => Promise<T>): Promise<T> {
+    const result = this.#tail.then(() => {
+      if (this.#stopped) throw this.#stopped.reason;
+      return statement(this.#session);
+    });
+    this.#tail = result.catch((error) => {
+      this.failure ??= { error };
+    });
+    return result;
+  }
+
+  /** Ends what runs and lets nothing begin any more. */
+  stop(reason: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = { reason };
+    this.broken = true;
+    this.#session.cancel();
+  }
+
+  /** Gives the connection back when nothing runs on it any more. */
+  async release(): Promise<void> {
+    await this.#tail;
+    await this.#session.release(this.broken);
+  }
+}
+
+/** The statements of one transaction. */
+class SessionTransaction implements Transaction {
+  readonly #lease: Lease;
+  #ended = false;
+
+  constructor(lease: Lease) {
+    this.#lease = lease;
+  }
+
+  async query<R extends Row = Row>(
+    sql: string,
+    parameters: readonly SqlValue[] = [],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<R[]> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const rows = this.#run((session) => session.query(sql, parameters) as Promise<R[]>);
+    if (signal === undefined) return await rows;
+    try {
+      return await abortable(rows, [signal]);
+    } catch (error) {
+      // One statement cannot be taken back alone: the transaction ends with it.
+      if (signal.aborted) this.#lease.stop(signal.reason);
+      throw error;
+    }
+  }
+
+  async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
+    await this.#run((session) => session.copyIn(table, rows));
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  #run<T>(statement: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#ended) throw new Error("Cannot use a transaction after its end");
+    return this.#lease.run(statement);
+  }
+}
+
+/** A {@linkcode Database} over the connections of `source`. */
+export class SessionDatabase implements Database {
+  readonly #source: SessionSource;
+  readonly #closeGraceMs: number;
+  readonly #inFlight: Set<Promise<unknown>> = new Set();
+  readonly #ended: AbortController = new AbortController();
+  /** Set inside `transaction`'s `run`, where a second connection would wait for the first one. */
+  readonly #scope: AsyncLocalStorage<{ open: boolean }> = new AsyncLocalStorage();
+  #closed: Promise<void> | undefined;
+
+  /** @param options `closeGraceMs`: how long `close` waits for what is in flight; 5 s. */
+  constructor(source: SessionSource, options: { readonly closeGraceMs?: number } = {}) {
+    this.#source = source;
+    this.#closeGraceMs = options.closeGraceMs ?? CLOSE_GRACE_MS;
+  }
+
+  get driver(): string {
+    return this.#source.driver;
+  }
+
+  query<R extends Row = Row>(
+    sql: string,
+    parameters: readonly SqlValue[] = [],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<R[]> {
+    return this.#use(
+      (lease) => lease.run((session) => session.query(sql, parameters) as Promise<R[]>),
+      options.signal,
+    );
+  }
+
+  execute(script: string): Promise<void> {
+    return this.#use(async (lease) => {
+      try {
+        await lease.run((session) => session.execute(script));
+      } catch (error) {
+        // A script with a BEGIN of its own fails inside that transaction.
+        await lease.run((session) => session.rollback()).catch(() => lease.broken = true);
+        throw error;
+      }
+    });
+  }
+
+  transaction<T>(
+    run: (transaction: Transaction) => Promise<T>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<T> {
+    return this.#use((lease) => this.#transact(lease, run), options.signal);
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Runs `work` with a connection. */
+  async #use<T>(work: (lease: Lease) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.#closed) throw new Error("Cannot use the database: it is closed");
+    if (this.#scope.getStore()?.open) {
+      throw new Error(
+        "Cannot use the database inside its own transaction: use the transaction given to run",
+      );
+    }
+    signal?.throwIfAborted();
+    const signals = signal ? [signal, this.#ended.signal] : [this.#ended.signal];
+
+    const acquired = this.#track(this.#source.acquire());
+    let session: Session;
+    try {
+      session = await abortable(acquired, signals);
+    } catch (error) {
+      // When nobody waits any more, a connection that arrives goes back unused.
+      this.#track(acquired.then((late) => late.release(false)));
+      throw error;
+    }
+
+    const lease = new Lease(session);
+    try {
+      return await abortable(work(lease), signals);
+    } catch (error) {
+      const aborted = signals.find((signal) => signal.aborted);
+      if (aborted) lease.stop(aborted.reason);
+      throw error;
+    } finally {
+      const released = this.#track(lease.release());
+      // Who was aborted does not wait until the server has noticed.
+      if (!lease.stopped) await released;
+    }
+  }
+
+  async #transact<T>(lease: Lease, run: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const transaction = new SessionTransaction(lease);
+    const scope = { open: true };
+    await lease.run((session) => session.begin());
+    try {
+      const result = await this.#scope.run(scope, async () => await run(transaction));
+      transaction.end();
+      await this.#checkCommittable(lease);
+      await lease.run((session) => session.commit());
+      return result;
+    } catch (error) {
+      transaction.end();
+      await lease.run((session) => session.rollback()).catch(() => lease.broken = true);
+      throw error;
+    } finally {
+      scope.open = false;
+    }
+  }
+
+  /** COMMIT after a failed statement rolls back and reports success: finds that out before. */
+  async #checkCommittable(lease: Lease): Promise<void> {
+    const { failure } = lease;
+    if (failure === undefined) return;
+    await lease.run((session) => session.query("select 1", [])).catch(() => {
+      throw failure.error;
+    });
+  }
+
+  /** Remembers `work` until it settles, for `close`, and takes charge of its rejection. */
+  #track<T>(work: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = work.catch(() => {}).finally(() => {
+      this.#inFlight.delete(settled);
+    });
+    this.#inFlight.add(settled);
+    return work;
+  }
+
+  async #close(): Promise<void> {
+    const grace = Promise.withResolvers<void>();
+    const timer = setTimeout(grace.resolve, this.#closeGraceMs);
+    await Promise.race([this.#settled(), grace.promise]);
+    clearTimeout(timer);
+    this.#ended.abort(new Error("Cannot finish: the database was closed"));
+    await this.#source.close();
+  }
+
+  async #settled(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+  }
+}

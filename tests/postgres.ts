@@ -1,0 +1,86 @@
+/**
+ * Databases for tests: each test its own, new and empty.
+ *
+ * @module
+ */
+
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { PGlite } from "@electric-sql/pglite";
+import type { Database } from "../src/postgres/database.ts";
+import { pg } from "../src/postgres/pg.ts";
+import { pglite } from "../src/postgres/pglite.ts";
+import { postgresServer } from "../tools/postgres_server.ts";
+
+/** A database that goes with the test. */
+export interface TestDatabase extends AsyncDisposable {
+  readonly database: Database;
+  /** Its `postgres://` URL, or `memory://`. */
+  readonly url: string;
+}
+
+/** Which kind of database. */
+export type TestDriver = "postgres" | "pglite";
+
+// `tools/test.ts` has set DATABASE_URL to its server; by hand each test file starts one.
+const server = await postgresServer();
+
+/** The drivers to loop tests over: `postgres` only where there is a server. */
+export const drivers: readonly TestDriver[] = server ? ["postgres", "pglite"] : ["pglite"];
+
+/** Makes a new, empty database. Disposing closes and drops it, whoever is still connected. */
+export async function testDatabase(driver: TestDriver): Promise<TestDatabase> {
+  return driver === "postgres" ? await onServer() : await inMemory();
+}
+
+/** Runs a statement on the server's own database, as the user that may create others. */
+export async function asAdmin(sql: string): Promise<void> {
+  if (server === undefined) throw new Error("Cannot reach Postgres: there is no server");
+  await using admin = pg(server.url, { maxConnections: 1 });
+  await admin.query(sql);
+}
+
+async function onServer(): Promise<TestDatabase> {
+  const name = `test_${randomUUID().replaceAll("-", "")}`;
+  await asAdmin(`create database ${name} template template0 encoding 'UTF8'`);
+  const url = new URL(server!.url);
+  url.pathname = `/${name}`;
+  const database = pg(url.href);
+  return {
+    database,
+    url: url.href,
+    [Symbol.asyncDispose]: async () => {
+      await database.close();
+      await asAdmin(`drop database ${name} with (force)`);
+    },
+  };
+}
+
+async function inMemory(): Promise<TestDatabase> {
+  const database = pglite("memory://", { snapshot: await emptySnapshot() });
+  return { database, url: "memory://", [Symbol.asyncDispose]: () => database.close() };
+}
+
+let snapshot: Promise<Blob> | undefined;
+
+/** An empty PGlite, which takes seconds to make and no time to copy: made once a machine. */
+export function emptySnapshot(): Promise<Blob> {
+  return snapshot ??= readSnapshot();
+}
+
+async function readSnapshot(): Promise<Blob> {
+  const version = import.meta.resolve("@electric-sql/pglite").replace(/[^\w.]+/g, "-");
+  const path = `${tmpdir()}/otel-storage-${version}-${Deno.uid()}.tar`;
+  try {
+    return new Blob([await Deno.readFile(path)]);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const instance = await PGlite.create("memory://");
+  const made = await instance.dumpDataDir("none");
+  await instance.close();
+  const partial = `${path}.${randomUUID()}`;
+  await Deno.writeFile(partial, new Uint8Array(await made.arrayBuffer()), { mode: 0o600 });
+  await Deno.rename(partial, path);
+  return made;
+}

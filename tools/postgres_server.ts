@@ -1,0 +1,126 @@
+/**
+ * A Postgres server for tests: the one that `DATABASE_URL` names, a running docker compose one, or
+ * one of this machine's own binaries, started for as long as this process lives.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import { pg } from "../src/postgres/pg.ts";
+
+/** A server that tests may make databases on. */
+export interface PostgresServer extends AsyncDisposable {
+  /** Of a database whose user may create others. */
+  readonly url: string;
+  /** Which one it is, to print. */
+  readonly name: string;
+}
+
+const COMPOSE_URL = "postgres://otel:otel@127.0.0.1:5432/otel";
+
+/** Finds or starts a server; undefined when there is none and nothing to start one with. */
+export async function postgresServer(): Promise<PostgresServer | undefined> {
+  const url = Deno.env.get("DATABASE_URL");
+  if (url) return running(url, "the server of DATABASE_URL");
+  if (await answers(COMPOSE_URL)) return running(COMPOSE_URL, "the docker compose server");
+  const folder = await binaries();
+  return folder === undefined ? undefined : await start(folder);
+}
+
+function running(url: string, name: string): PostgresServer {
+  return { url, name, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+async function answers(url: string): Promise<boolean> {
+  await using database = pg(url, { connectTimeoutMs: 2_000, maxConnections: 1 });
+  return await database.query("select 1").then(() => true, () => false);
+}
+
+/** The folder of the newest installed `postgres` that comes with `initdb`. */
+async function binaries(): Promise<string | undefined> {
+  const debian = "/usr/lib/postgresql";
+  const versions = await Array.fromAsync(Deno.readDir(debian)).catch(() => []);
+  const folders = [
+    ...versions.map(({ name }) => name).sort((a, b) => Number(b) - Number(a))
+      .map((version) => `${debian}/${version}/bin`),
+    ...(Deno.env.get("PATH") ?? "").split(":"),
+  ];
+  for (const folder of folders) {
+    if (await exists(`${folder}/initdb`) && await exists(`${folder}/postgres`)) return folder;
+  }
+  return undefined;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
+/** Postgres refuses to run as root. */
+async function serverUser(): Promise<{ uid: number; gid: number } | undefined> {
+  if (Deno.uid() !== 0) return undefined;
+  const users = (await Deno.readTextFile("/etc/passwd")).split("\n").map((line) => line.split(":"));
+  for (const name of ["postgres", "nobody"]) {
+    const user = users.find((fields) => fields[0] === name);
+    if (user) return { uid: Number(user[2]), gid: Number(user[3]) };
+  }
+  throw new Error("Cannot start Postgres as root: there is no user postgres or nobody");
+}
+
+async function start(bin: string): Promise<PostgresServer> {
+  const user = await serverUser();
+  const folder = await Deno.makeTempDir({ prefix: "otel-storage-postgres-" });
+  if (user) await Deno.chown(folder, user.uid, user.gid);
+  const data = `${folder}/data`;
+  const initdb = await new Deno.Command(`${bin}/initdb`, {
+    args: ["-D", data, "-U", "otel", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+    cwd: folder,
+    ...user,
+  }).output();
+  if (!initdb.success) throw new Error(`initdb failed: ${new TextDecoder().decode(initdb.stderr)}`);
+
+  const port = freePort();
+  const settings = {
+    listen_addresses: "127.0.0.1",
+    port,
+    unix_socket_directories: folder,
+    max_connections: 200,
+    fsync: "off",
+    autovacuum: "off",
+    logging_collector: "off",
+  };
+  const options = Object.entries(settings).map(([name, value]) => `-c '${name}=${value}'`).join(
+    " ",
+  );
+  // The shell ends the server when its own input ends, so that it goes with us however we go.
+  const script = `'${bin}/postgres' -D '${data}' ${options} >'${folder}/log' 2>&1 & server=$!; ` +
+    `cat; kill -QUIT $server; wait $server; cd /; rm -rf '${folder}'`;
+  const shell = spawn("sh", ["-c", script], {
+    cwd: folder,
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+    ...user,
+  });
+  const ended = new Promise<void>((resolve) => shell.on("exit", () => resolve()));
+  shell.unref();
+
+  const url = `postgres://otel@127.0.0.1:${port}/postgres`;
+  for (let attempt = 0; !(await answers(url)); attempt++) {
+    if (shell.exitCode !== null || attempt === 100) {
+      throw new Error(`Postgres did not start: ${await Deno.readTextFile(`${folder}/log`)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    url,
+    name: `${bin}/postgres on port ${port}`,
+    [Symbol.asyncDispose]: async () => {
+      shell.stdin?.end();
+      await ended;
+    },
+  };
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
