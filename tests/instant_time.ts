@@ -11,7 +11,9 @@ interface Timer {
 export class InstantTime implements Disposable {
   /** The waits that were begun, in ms. */
   readonly waits: number[] = [];
-  /** Called as a timer is set, before it fires. */
+  /** While true, timers are set but do not fire. */
+  holding = false;
+  /** Called when a timer has been set, before it fires. */
   onTimer: () => void = () => {};
   #now = 0;
   #lastId = 0;
@@ -23,7 +25,7 @@ export class InstantTime implements Disposable {
       const id = ++this.#lastId;
       this.waits.push(ms);
       this.#timers.set(id, { run, ms });
-      queueMicrotask(() => this.#fire(id));
+      if (!this.holding) queueMicrotask(() => this.#fire(id));
       this.onTimer();
       return id;
     };
