@@ -386,7 +386,8 @@ export const ANY_VALUE: Message = message("AnyValue");
  */
 export const MAX_VALUE_LEVEL = 128;
 
-function message(name: string): Message {
+/** The message of that name, as in OTLP, e.g. `Span`. */
+export function message(name: string): Message {
   const found = MESSAGES.get(name);
   if (found === undefined) throw new TypeError(`Cannot find a message: ${name}`);
   return found;

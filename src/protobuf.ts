@@ -374,17 +374,20 @@ export class WireWriter {
 
   /** Four bytes, unsigned. */
   fixed32(value: number): void {
-    this.#view.setUint32(this.#grow(4), value, true);
+    const at = this.#grow(4); // may replace the view
+    this.#view.setUint32(at, value, true);
   }
 
   /** Eight bytes, signed or unsigned. */
   fixed64(value: bigint): void {
-    this.#view.setBigUint64(this.#grow(8), value, true);
+    const at = this.#grow(8); // may replace the view
+    this.#view.setBigUint64(at, value, true);
   }
 
   /** An IEEE 754 double. */
   double(value: number): void {
-    this.#view.setFloat64(this.#grow(8), value, true);
+    const at = this.#grow(8); // may replace the view
+    this.#view.setFloat64(at, value, true);
   }
 
   /** Bytes with their length before them. */

@@ -128,6 +128,7 @@ export class JsonBuffer extends RowBuffer {
     bytes[this.at++] = QUOTE;
     const { micros, frac } = instant;
     if (micros === 0) this.ascii(String(frac));
+    else if (!instant.isExact) this.ascii(decimal(instant.lo, instant.hi));
     else {
       // Halves of eight digits are small integers, which print several times as fast as doubles.
       const high = Math.floor(micros / 1e8);

@@ -10,10 +10,9 @@
  * @module
  */
 
+import type { Instant } from "./instant.ts";
 import type { Ranges } from "./ranges.ts";
 
-/** Microseconds between 1970, where OTLP counts from, and 2000, where Postgres does. */
-const EPOCH_2000_MICROS = 946_684_800_000_000;
 const INT8_OID = 20;
 const FLOAT8_OID = 701;
 
@@ -87,11 +86,9 @@ export class RowBuffer {
     this.at += 12;
   }
 
-  /** A timestamptz, from whole microseconds since 1970. */
-  timestamptz(unixMicros: number): void {
-    const micros = unixMicros - EPOCH_2000_MICROS;
-    const hi = Math.floor(micros / 4294967296);
-    this.int8(micros - hi * 4294967296, hi);
+  /** A timestamptz. */
+  timestamptz(instant: Instant): void {
+    this.int8(instant.postgresLo, instant.postgresHi);
   }
 
   /** `length` bytes as they are: uuid, span id as int8, bytea. */

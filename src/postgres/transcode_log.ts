@@ -101,11 +101,10 @@ export class LogTranscoder implements RecordTranscoder {
     rows.tuple(FIELDS);
     const hasTime = timeLo !== 0 || timeHi !== 0;
     const hasObserved = observedLo !== 0 || observedHi !== 0;
-    const time = this.#time;
+    const time = hasTime || hasObserved ? this.#time : surroundings.arrival;
     if (hasTime) time.set(timeLo, timeHi);
     else if (hasObserved) time.set(observedLo, observedHi);
-    const micros = hasTime || hasObserved ? time.micros : surroundings.arrival.micros;
-    rows.timestamptz(micros);
+    rows.timestamptz(time);
     if (hasObserved) rows.int8(observedLo, observedHi);
     else rows.null();
     const { resource, scope } = surroundings;
@@ -161,7 +160,7 @@ export class LogTranscoder implements RecordTranscoder {
       reject(surroundings, 1, "a value nests deeper than 128 levels");
     } else {
       surroundings.accepted++;
-      rows.finish(micros);
+      rows.finish(time.micros);
     }
   }
 }

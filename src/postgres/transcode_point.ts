@@ -297,12 +297,11 @@ export class PointTranscoder {
     const series = this.#dimensions.series(metric, resource, scope, cursor, attributes);
     rows.tooDeep = false;
     rows.tuple(FIELDS);
-    const time = this.#time;
     const hasTime = timeLo !== 0 || timeHi !== 0;
+    const time = hasTime ? this.#time : surroundings.arrival;
     if (hasTime) time.set(timeLo, timeHi);
-    const micros = hasTime ? time.micros : surroundings.arrival.micros;
-    rows.timestamptz(micros);
-    const { frac } = time;
+    rows.timestamptz(time);
+    const { micros, frac } = time; // exemplars set it again
     rows.int8(series.lo, series.hi);
     if (startLo !== 0 || startHi !== 0) rows.int8(startLo, startHi);
     else rows.null();

@@ -148,11 +148,10 @@ export class SpanTranscoder implements RecordTranscoder {
     rows.raw(bytes, spanFrom, idsValid ? 8 : 0);
     if (isId(bytes, parentFrom, parentTo, 8)) rows.raw(bytes, parentFrom, 8);
     else rows.null();
-    const start = this.#start;
     const hasStart = startLo !== 0 || startHi !== 0;
+    const start = hasStart ? this.#start : surroundings.arrival;
     if (hasStart) start.set(startLo, startHi);
-    const micros = hasStart ? start.micros : surroundings.arrival.micros;
-    rows.timestamptz(micros);
+    rows.timestamptz(start);
     const duration = this.#duration;
     duration.set(startLo, startHi, endLo, endHi);
     rows.int8(duration.lo, duration.hi);
@@ -214,7 +213,7 @@ export class SpanTranscoder implements RecordTranscoder {
     cursor.at = end;
     if (idsValid && !rows.tooDeep) {
       surroundings.accepted++;
-      rows.finish(micros);
+      rows.finish(start.micros);
       return;
     }
     rows.at = at;

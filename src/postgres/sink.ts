@@ -1,0 +1,158 @@
+/**
+ * Stores batches of rows, each exactly once.
+ *
+ * The transaction that copies rows also moves the position of the journal they came from, by
+ * compare-and-set, as its last statement. A transaction whose outcome is unknown (the connection was
+ * lost at commit) is therefore safe to try again: if it did commit, the position has moved, the second
+ * try finds that and stores nothing.
+ *
+ * @module
+ */
+
+import type { SignalRows } from "./batch.ts";
+import type { CopyTable, Database, Transaction } from "./database.ts";
+import type { Dimensions } from "./dimensions.ts";
+
+/** Rows of one table, whole tuples. */
+export interface TableRows {
+  readonly table: CopyTable;
+  readonly tuples: readonly Uint8Array[];
+  readonly count: number;
+}
+
+/** Rows that are stored together. */
+export interface StorePart {
+  readonly rows: readonly TableRows[];
+  /** Texts among them in which something was replaced by U+FFFD. */
+  readonly replaced: number;
+}
+
+/** Makes the partitions that rows fall into. */
+export interface PartitionKeeper {
+  /** Resolves when every hour (since 1970) has a partition, or is left to the default one. */
+  ensureHours(table: CopyTable, hours: ReadonlySet<number>, signal?: AbortSignal): Promise<void>;
+}
+
+/** Another writer moved the journal's position to where this one never was. */
+export class PositionError extends Error {
+  override readonly name = "PositionError";
+}
+
+const COUNTERS: Readonly<Record<string, string>> = {
+  "otel_data.spans": "spans",
+  "otel_data.logs": "logs",
+  "otel_data.metric_points": "metric_points",
+};
+
+/** Writes parts of batches in order. */
+export class PostgresSink {
+  readonly #database: Database;
+  readonly #dimensions: Dimensions;
+  readonly #partitions: PartitionKeeper;
+  readonly #journalId: string;
+  /** The database's position as far as this writer knows. */
+  #at = 0n;
+  #registered = false;
+
+  /** @param journalId A uuid that no other writer uses. */
+  constructor(
+    database: Database,
+    dimensions: Dimensions,
+    partitions: PartitionKeeper,
+    journalId: string,
+  ) {
+    this.#database = database;
+    this.#dimensions = dimensions;
+    this.#partitions = partitions;
+    this.#journalId = journalId;
+  }
+
+  /**
+   * Makes everything a batch needs to be there before it: partitions and dimension rows.
+   *
+   * @throws The driver's error.
+   */
+  async prepare(signals: readonly SignalRows[], signal?: AbortSignal): Promise<void> {
+    for (const rows of signals) {
+      if (rows.count > 0) await this.#partitions.ensureHours(rows.table, rows.hours, signal);
+    }
+    await this.#dimensions.flush(this.#database, signal);
+  }
+
+  /**
+   * Stores a part and moves the journal's position to `to`. Calling it again with the same arguments
+   * after a failure stores nothing twice.
+   *
+   * @param to A position beyond the last one; gaps are allowed.
+   * @throws The driver's error, or {@linkcode PositionError}.
+   */
+  async store(part: StorePart, to: bigint, signal?: AbortSignal): Promise<void> {
+    const options = signal === undefined ? {} : { signal };
+    if (!this.#registered) {
+      await this.#database.query(
+        "insert into otel_data.journal_position (journal_id, at) values ($1, 0) on conflict do nothing",
+        [this.#journalId],
+        options,
+      );
+      this.#registered = true;
+    }
+    for (;;) {
+      try {
+        await this.#database.transaction(async (transaction) => {
+          for (const { table, tuples } of part.rows) await transaction.copyIn(table, tuples);
+          await this.#move(transaction, part, to);
+        }, options);
+        break;
+      } catch (error) {
+        if (!(error instanceof MovedError)) throw error;
+        if (error.at === to) break;
+        // A part given up earlier, its outcome unknown, did commit after all.
+        this.#at = error.at;
+      }
+    }
+    this.#at = to;
+  }
+
+  async #move(transaction: Transaction, part: StorePart, to: bigint): Promise<void> {
+    const counts = { spans: 0, logs: 0, metric_points: 0 } as Record<string, number>;
+    for (const { table, count } of part.rows) counts[COUNTERS[table.name]!]! += count;
+    const moved = await transaction.query(
+      `update otel_data.journal_position
+       set at = $3, spans = spans + $4, logs = logs + $5, metric_points = metric_points + $6,
+         replaced = replaced + $7, updated_at = now()
+       where journal_id = $1 and at = $2
+       returning at`,
+      [
+        this.#journalId,
+        this.#at,
+        to,
+        counts.spans!,
+        counts.logs!,
+        counts.metric_points!,
+        part.replaced,
+      ],
+    );
+    if (moved.length === 1) return;
+    // An earlier try of this part may have committed; its lock is waited for here.
+    const [position] = await transaction.query<{ at: bigint }>(
+      "select at from otel_data.journal_position where journal_id = $1 for update",
+      [this.#journalId],
+    );
+    if (position !== undefined && position.at > this.#at && position.at <= to) {
+      throw new MovedError(position.at);
+    }
+    throw new PositionError(
+      `Cannot store a batch: journal ${this.#journalId} stands at ${position?.at ?? "nothing"}, ` +
+        `expected ${this.#at} (another process uses the same journal id, or the database was restored)`,
+    );
+  }
+}
+
+/** Rolls back a transaction that finds the position moved by an earlier try of this writer. */
+class MovedError extends Error {
+  readonly at: bigint;
+  constructor(at: bigint) {
+    super(`the position is ${at}`);
+    this.at = at;
+  }
+}

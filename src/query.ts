@@ -1,0 +1,235 @@
+/**
+ * Typed reads of what is stored.
+ *
+ * Records come back as OTLP has them, exactly as they were sent (attributes in any order, of a
+ * doubled key the last). SQL on the views of schema `otel` is the other way to read.
+ *
+ * @module
+ */
+
+import type {
+  ExportRequests,
+  InstrumentationScope,
+  LogRecord,
+  Metric,
+  Resource,
+  Signal,
+  Span,
+} from "./record.ts";
+import type { Queryable, Row, SqlValue } from "./postgres/database.ts";
+import {
+  logOf,
+  metricOf,
+  SELECT_LOGS,
+  SELECT_POINTS,
+  SELECT_SPANS,
+  spanOf,
+  type Stored,
+} from "./postgres/stored.ts";
+
+export type { Stored, StoredRecords } from "./postgres/stored.ts";
+
+/** Options of every read. */
+export interface ReadOptions {
+  /** Ends the read. */
+  readonly signal?: AbortSignal;
+}
+
+/** Which log records to read; conditions are joined by and. */
+export interface LogFilter {
+  /** 32 hex digits. */
+  readonly traceId?: string;
+  /** At least this severity number, 1 to 24. */
+  readonly minSeverity?: number;
+  /** Resource attribute `service.name`. */
+  readonly service?: string;
+  /** Nanoseconds since 1970, inclusive. */
+  readonly since?: bigint;
+  /** Nanoseconds since 1970, exclusive. */
+  readonly until?: bigint;
+  /** How many at most, newest first. @default {1000} */
+  readonly limit?: number;
+}
+
+/** Which points of a metric to read. */
+export interface PointFilter {
+  /** Name of the metric. */
+  readonly metric: string;
+  /** Resource attribute `service.name`. */
+  readonly service?: string;
+  /** Nanoseconds since 1970, inclusive. */
+  readonly since: bigint;
+  /** Nanoseconds since 1970, exclusive. */
+  readonly until: bigint;
+  /** How many at most, oldest first. @default {10000} */
+  readonly limit?: number;
+}
+
+/**
+ * All spans of a trace, by start time.
+ *
+ * @param traceId 32 hex digits; dashes are allowed.
+ * @throws {RangeError} If it is no trace id.
+ */
+export async function getTrace(
+  database: Queryable,
+  traceId: string,
+  options: ReadOptions = {},
+): Promise<Stored<Span>[]> {
+  const rows = await database.query(
+    `${SELECT_SPANS} where t.trace_id = $1::uuid order by t.time, t.time_frac, t.span_id`,
+    [traceIdOf(traceId)],
+    options,
+  );
+  return rows.map(spanOf);
+}
+
+/**
+ * Log records, newest first.
+ *
+ * @throws {RangeError} If `traceId` is no trace id.
+ */
+export async function getLogs(
+  database: Queryable,
+  filter: LogFilter,
+  options: ReadOptions = {},
+): Promise<Stored<LogRecord>[]> {
+  const where = new Conditions();
+  if (filter.traceId !== undefined) where.add("t.trace_id = $::uuid", traceIdOf(filter.traceId));
+  if (filter.minSeverity !== undefined) {
+    where.add("t.severity_number >= $::int", filter.minSeverity);
+  }
+  if (filter.service !== undefined) where.add(SERVICE_IS("t"), filter.service);
+  where.time(filter);
+  const rows = await database.query(
+    `${SELECT_LOGS} ${where.sql} order by t.time desc, t.time_frac desc limit ${
+      where.parameter(filter.limit ?? 1000)
+    }::int`,
+    where.parameters,
+    options,
+  );
+  return rows.map(logOf);
+}
+
+/** Points of a metric, oldest first; each comes as its metric with that one point. */
+export async function getMetricPoints(
+  database: Queryable,
+  filter: PointFilter,
+  options: ReadOptions = {},
+): Promise<Stored<Metric>[]> {
+  const where = new Conditions();
+  where.add("m.name = $", filter.metric);
+  if (filter.service !== undefined) where.add(SERVICE_IS("e"), filter.service);
+  where.time(filter);
+  const rows = await database.query(
+    `${SELECT_POINTS} ${where.sql} order by t.time, t.time_frac limit ${
+      where.parameter(filter.limit ?? 10_000)
+    }::int`,
+    where.parameters,
+    options,
+  );
+  return rows.map(metricOf);
+}
+
+/**
+ * Everything stored of a signal, as one OTLP request with a container for each record. For data that
+ * fits in memory.
+ *
+ * @param range Nanoseconds since 1970, `since` inclusive, `until` exclusive; all when absent.
+ */
+export async function exportStored<S extends Signal>(
+  database: Queryable,
+  signal: S,
+  range: { readonly since?: bigint; readonly until?: bigint } = {},
+  options: ReadOptions = {},
+): Promise<ExportRequests[S]> {
+  const where = new Conditions();
+  where.time(range);
+  const read = READS[signal];
+  const rows = await database.query(
+    `${read.select} ${where.sql} order by t.time, t.time_frac`,
+    where.parameters,
+    options,
+  );
+  return read.request(rows) as ExportRequests[S];
+}
+
+const READS = {
+  traces: {
+    select: SELECT_SPANS,
+    request: (rows: Row[]) => ({
+      resourceSpans: rows.map(spanOf).map((stored) => ({
+        ...container(stored),
+        scopeSpans: [{ ...scoped(stored), spans: [stored.record] }],
+      })),
+    }),
+  },
+  logs: {
+    select: SELECT_LOGS,
+    request: (rows: Row[]) => ({
+      resourceLogs: rows.map(logOf).map((stored) => ({
+        ...container(stored),
+        scopeLogs: [{ ...scoped(stored), logRecords: [stored.record] }],
+      })),
+    }),
+  },
+  metrics: {
+    select: SELECT_POINTS,
+    request: (rows: Row[]) => ({
+      resourceMetrics: rows.map(metricOf).map((stored) => ({
+        ...container(stored),
+        scopeMetrics: [{ ...scoped(stored), metrics: [stored.record] }],
+      })),
+    }),
+  },
+};
+
+function container(stored: Stored<unknown>): { resource: Resource; schemaUrl: string } {
+  return { resource: stored.resource, schemaUrl: stored.resourceSchemaUrl };
+}
+
+function scoped(stored: Stored<unknown>): { scope: InstrumentationScope; schemaUrl: string } {
+  return { scope: stored.scope, schemaUrl: stored.scopeSchemaUrl };
+}
+
+/** Services are found by name first, so that the index on (service, time) can be used. */
+function SERVICE_IS(alias: string): string {
+  return `${alias}.service_id = any (array(select id from otel_data.services where name = $))`;
+}
+
+function traceIdOf(text: string): string {
+  const digits = text.replaceAll("-", "").toLowerCase();
+  if (!/^[0-9a-f]{32}$/.test(digits)) {
+    throw new RangeError(`Cannot look up a trace: its id has to be 32 hex digits: ${text}`);
+  }
+  return digits;
+}
+
+/** Conditions with their parameters. */
+class Conditions {
+  readonly parameters: SqlValue[] = [];
+  readonly #terms: string[] = [];
+
+  get sql(): string {
+    return this.#terms.length === 0 ? "" : `where ${this.#terms.join(" and ")}`;
+  }
+
+  /** Adds a parameter and returns its name. */
+  parameter(value: SqlValue): string {
+    this.parameters.push(value);
+    return `$${this.parameters.length}`;
+  }
+
+  /** Adds a condition whose only `$` stands for `value`. */
+  add(term: string, value: SqlValue): void {
+    this.#terms.push(term.replace("$", () => this.parameter(value)));
+  }
+
+  /** A time range on `t.time`, whose microseconds are compared with those that the range touches. */
+  time({ since, until }: { readonly since?: bigint; readonly until?: bigint }): void {
+    if (since !== undefined) this.add(`t.time >= ${MICROS}`, since / 1000n);
+    if (until !== undefined) this.add(`t.time < ${MICROS}`, (until + 999n) / 1000n);
+  }
+}
+
+const MICROS = "timestamptz '1970-01-01 00:00:00+00' + $::bigint * interval '1 microsecond'";
