@@ -424,7 +424,8 @@ export class WireWriter {
     const length = this.#length - start;
     let extra = 0;
     for (let rest = length >>> 7; rest > 0; rest >>>= 7) extra++;
-    this.#reserve(extra + 1);
+    // Room for the length too: while it is written, #length does not cover the message.
+    this.#reserve(extra + 5);
     if (extra > 0) this.#bytes.copyWithin(start + extra, start, this.#length);
     this.#length = mark;
     this.uint32(length);

@@ -213,6 +213,19 @@ Deno.test("lengths of nested messages are written in as many bytes as they need"
   }
 });
 
+Deno.test("nothing is lost when the buffer grows, whatever is being written then", () => {
+  for (let before = 1000; before < 1030; before++) {
+    const reader = new WireReader(written((writer) => {
+      writer.bytes(new Uint8Array(before));
+      for (let index = 0; index < 10; index++) writer.string("a");
+      writer.uint64(2n ** 64n - 1n);
+    }));
+    reader.bytes();
+    for (let index = 0; index < 10; index++) assert.equal(reader.string(), "a");
+    assert.equal(reader.uint64(), 2n ** 64n - 1n);
+  }
+});
+
 Deno.test("skip() passes over every wire type, groups in groups too", () => {
   const fields = [
     [0x08, 0xff, 0x01],
