@@ -12,13 +12,11 @@
 import type { Signal } from "../record.ts";
 import { withRetry } from "../retry.ts";
 import type { Database } from "./database.ts";
-
-/** The time that one partition covers: an hour, a day, a week from Monday or a month, in UTC. */
-export type PartitionWidth = "hour" | "day" | "week" | "month";
+import type { PartitionWidth } from "./partition_width.ts";
 
 /** Settings of {@linkcode Partitions}. */
 export interface PartitionsOptions {
-  /** The width of partitions to come; existing ones stay as they are. See {@linkcode chooseWidth}. */
+  /** The width of partitions to come; existing ones stay as they are. See `chooseWidth`. */
   readonly width: PartitionWidth;
   /** How long telemetry is kept, in days. */
   readonly retentionDays: number;
@@ -65,10 +63,7 @@ const SIGNALS = Object.keys(TABLES) as Signal[];
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const HOURS: Readonly<Record<PartitionWidth, number>> = { hour: 1, day: 24, week: 168, month: 730 };
 
-/** Planning a query that names no time slows down with every partition. */
-const MAX_PARTITIONS = 50;
 /** Partitions are made for times up to this far ahead; `expire_dimensions` relies on it. */
 const AHEAD_MS = 2 * DAY_MS;
 /** A partition counts as closed this long after its end: most late records have come by then. */
@@ -82,32 +77,6 @@ const LOCK_ATTEMPTS = 5;
 const PAUSE = { initialDelayMs: 250, maxDelayMs: 1_000, jitter: 0.5 };
 /** At most so many hours a call, which bounds how long it holds its locks. */
 const HOURS_PER_CALL = 168;
-
-/**
- * The width of partitions for a retention: the finest from a day up with fewer than 50 partitions.
- *
- * @param width What the user asked for, which is taken as it is.
- * @param retentionDays How long telemetry is kept, in days.
- * @returns The width, and a warning if it makes 50 partitions or more, because queries get slow.
- */
-export function chooseWidth(
-  width: PartitionWidth | undefined,
-  retentionDays: number,
-): { width: PartitionWidth; warning?: string } {
-  const count = (width: PartitionWidth) => Math.ceil(retentionDays * 24 / HOURS[width]);
-  const fitting = (["day", "week"] as const).find((width) => count(width) < MAX_PARTITIONS) ??
-    "month";
-  const chosen = width ?? fitting;
-  if (count(chosen) < MAX_PARTITIONS) return { width: chosen };
-  const advice = HOURS[chosen] < HOURS[fitting]
-    ? `partition by ${fitting}`
-    : "keep telemetry for a shorter time";
-  return {
-    width: chosen,
-    warning: `${retentionDays} days by ${chosen} make ${count(chosen)} partitions a signal, ` +
-      `and queries without a time get slow from ${MAX_PARTITIONS} on: ${advice}`,
-  };
-}
 
 /** What every call takes. */
 interface Abortable {
