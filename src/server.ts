@@ -1,0 +1,394 @@
+/**
+ * OTLP/HTTP over a store: a function from Request to Response for `Deno.serve` or any other server
+ * that speaks web standards.
+ *
+ * | path | answers |
+ * | --- | --- |
+ * | `POST /v1/traces`, `/v1/logs`, `/v1/metrics` | 200 once the records are stored, an `Export…ServiceResponse` |
+ * | `GET /healthz` | 200 while the process lives |
+ * | `GET /readyz` | 200 while the database can be reached, else 503 |
+ *
+ * A request is checked before its body is read: path and method (404, 405), token (401), Host and
+ * Origin (403), content type and encoding (415), room in the store (503). Then the body is read
+ * within the bounds of {@linkcode RequestBodies} (400, 408, 413) and given to the store (400, 503,
+ * 500). An error is a `google.rpc.Status` in the request's encoding; 503 comes with `Retry-After`.
+ *
+ * Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+ *
+ * @module
+ */
+
+import * as z from "zod";
+import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
+import { OtlpDecodeError } from "./protobuf.ts";
+import type { Signal } from "./record.ts";
+import { type ContentEncoding, RequestBodies } from "./request_body.ts";
+import { RequestError } from "./request_error.ts";
+import { type Audience, type ConnectionInfo, RequestGuard } from "./request_guard.ts";
+
+export { type BodyLimits, type ContentEncoding, RequestBodies } from "./request_body.ts";
+export type { ConnectionInfo } from "./request_guard.ts";
+export type { Signal } from "./record.ts";
+
+/** Where the requests end up; `OTelStorageAdapter` is one. */
+export interface Store {
+  /**
+   * Waits for room, before a body is read. Rejects like {@linkcode Store.write} when there is none.
+   */
+  room(options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * Stores a request, OTLP protobuf. Resolves when nothing of it can be lost any more.
+   *
+   * Rejects with an `OtlpDecodeError` when the bytes are no such request, with an error that has a
+   * number `retryAfterMs` when nothing was stored and the request can be sent again, and with
+   * anything else when it cannot be stored.
+   */
+  write(
+    signal: Signal,
+    body: Uint8Array,
+    options: { readonly signal: AbortSignal },
+  ): Promise<{ readonly rejected: number; readonly message: string }>;
+  /** Whether the store can be reached. Rejecting means that it cannot. */
+  health(): Promise<{ readonly ok: boolean }>;
+}
+
+/** What the subcommands of the collector ask of a collector that runs; internal, and will change. */
+export interface Admin {
+  /** Runs one query that reads, and returns its rows as JSON objects, each on a line of its own. */
+  query(
+    sql: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<{ readonly lines: readonly string[]; readonly truncated: boolean }>;
+  /** Makes partitions ahead, seals and expires. */
+  maintain(options: { readonly signal: AbortSignal }): Promise<void>;
+}
+
+/** Options of {@linkcode handler}. */
+export interface HandlerOptions {
+  /** Where the requests end up. */
+  readonly store: Store;
+  /**
+   * What clients have to send as `Authorization: Bearer …`; at least one printable character. Health
+   * checks need none.
+   *
+   * @default {undefined} Nothing
+   */
+  readonly token?: string | undefined;
+  /**
+   * The origin (`https://example.org`) whose pages may send telemetry, or `*` for any.
+   *
+   * @default {undefined} None
+   */
+  readonly corsOrigin?: string | undefined;
+  /**
+   * The name under which clients reach this server, besides those of the loopback. Without a token,
+   * other Host headers are refused: they are how a web page reaches into a private network.
+   *
+   * @default {undefined} None
+   */
+  readonly host?: string | undefined;
+  /** What bounds the bodies. @default {new RequestBodies()} */
+  readonly bodies?: RequestBodies;
+  /**
+   * What `POST /api/query` and `POST /api/maintain` do. They are for this machine: without a token,
+   * for the loopback only, and never for the pages of `corsOrigin`.
+   *
+   * @default {undefined} There are no such paths
+   */
+  readonly admin?: Admin;
+  /** Gets what was answered with 500. What it throws is ignored. */
+  readonly onError?: (error: unknown) => void;
+}
+
+const methods = (...names: string[]) =>
+  z.custom<object>(
+    (value) =>
+      names.every((name) =>
+        typeof (value as Record<string, unknown> | null)?.[name] === "function"
+      ),
+    `must have the methods ${names.join(", ")}`,
+  );
+
+const optionsSchema = z.strictObject({
+  store: methods("room", "write", "health"),
+  token: z.string().regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces").optional(),
+  corsOrigin: z.string().refine(
+    (text) => text === "*" || URL.parse(text)?.origin === text,
+    'must be an origin such as "https://example.org", or "*"',
+  ).optional(),
+  host: z.string().min(1).optional(),
+  bodies: z.instanceof(RequestBodies).optional(),
+  admin: methods("query", "maintain").optional(),
+  onError: z.custom((value) => typeof value === "function", "must be a function").optional(),
+});
+
+interface Route {
+  readonly methods: readonly string[];
+  readonly audience: Audience;
+  readonly answer: (request: Request) => Promise<Response>;
+}
+
+/** How long the store may take to say how it is, in milliseconds. */
+const HEALTH_TIMEOUT_MS = 5_000;
+/** The longest SQL text, in bytes. */
+const ADMIN_BODY_BYTES = 1024 * 1024;
+/** The `google.rpc.Code` that says what an HTTP status says. */
+const RPC_CODES: ReadonlyMap<number, number> = new Map([
+  [400, 3],
+  [401, 16],
+  [403, 7],
+  [404, 5],
+  [405, 12],
+  [408, 4],
+  [413, 3],
+  [415, 3],
+  [499, 1],
+  [503, 14],
+]);
+const RPC_INTERNAL = 13;
+const CONTENT_TYPES: Readonly<Record<Encoding, string>> = {
+  protobuf: "application/x-protobuf",
+  json: "application/json",
+};
+
+/**
+ * Makes the function that answers requests.
+ *
+ * @param options Where the records go and who may send them.
+ * @returns The function. It never rejects.
+ * @throws {Error} Naming the option and its value, when one is invalid.
+ *
+ * @example A store that keeps nothing
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { handler } from "@oneiric/otel-storage/server";
+ *
+ * const answer = handler({
+ *   store: {
+ *     room: async () => {},
+ *     write: async () => ({ rejected: 0, message: "" }),
+ *     health: async () => ({ ok: true }),
+ *   },
+ * });
+ * const response = await answer(
+ *   new Request("http://localhost:4318/v1/traces", {
+ *     method: "POST",
+ *     headers: { "content-type": "application/json" },
+ *     body: '{"resourceSpans":[]}',
+ *   }),
+ * );
+ * assert.equal(response.status, 200);
+ * assert.deepEqual(await response.json(), {});
+ * ```
+ */
+export function handler(
+  options: HandlerOptions,
+): (request: Request, info?: ConnectionInfo) => Promise<Response> {
+  const parsed = optionsSchema.safeParse(options);
+  if (!parsed.success) {
+    throw new Error(`Cannot create a handler: ${z.prettifyError(parsed.error)}`, {
+      cause: parsed.error,
+    });
+  }
+  const server = new Server(options);
+  return (request, info) => server.answer(request, info);
+}
+
+class Server {
+  readonly #options: HandlerOptions;
+  readonly #guard: RequestGuard;
+  readonly #bodies: RequestBodies;
+  readonly #adminBodies = new RequestBodies({ bodyBytes: ADMIN_BODY_BYTES });
+  readonly #routes: ReadonlyMap<string, Route>;
+
+  constructor(options: HandlerOptions) {
+    this.#options = options;
+    this.#guard = new RequestGuard(options);
+    this.#bodies = options.bodies ?? new RequestBodies();
+    this.#routes = new Map(this.#routesFor(options.admin));
+  }
+
+  *#routesFor(admin: Admin | undefined): Generator<[string, Route]> {
+    for (const signal of ["traces", "logs", "metrics"] as const) {
+      yield [`/v1/${signal}`, {
+        methods: ["POST"],
+        audience: "clients",
+        answer: (request) => this.#receive(signal, request),
+      }];
+    }
+    const check = { methods: ["GET", "HEAD"], audience: "anybody" } as const;
+    yield ["/healthz", { ...check, answer: () => Promise.resolve(json(200, { status: "ok" })) }];
+    yield ["/readyz", { ...check, answer: () => this.#ready() }];
+    if (admin === undefined) return;
+    const command = { methods: ["POST"], audience: "machine" } as const;
+    yield ["/api/query", { ...command, answer: (request) => this.#query(admin, request) }];
+    yield ["/api/maintain", { ...command, answer: (request) => this.#maintain(admin, request) }];
+  }
+
+  async answer(request: Request, info: ConnectionInfo | undefined): Promise<Response> {
+    const route = this.#routes.get(URL.parse(request.url)?.pathname ?? "");
+    let response: Response;
+    try {
+      response = await this.#answer(route, request, info);
+    } catch (error) {
+      response = this.#refuse(request, error);
+    }
+    if (route?.audience === "clients") this.#guard.share(request, response);
+    return response;
+  }
+
+  async #answer(
+    route: Route | undefined,
+    request: Request,
+    info: ConnectionInfo | undefined,
+  ): Promise<Response> {
+    if (route === undefined) {
+      const paths = [...this.#routes.keys()].join(", ");
+      throw new RequestError(404, `Cannot find the path: there are ${paths}`);
+    }
+    if (!route.methods.includes(request.method)) {
+      const preflight = route.audience === "clients" ? this.#guard.preflight(request) : undefined;
+      if (preflight !== undefined) return preflight;
+      const allow = route.methods.join(", ");
+      throw new RequestError(405, `Cannot answer this method: use ${allow}`, {
+        headers: { allow },
+      });
+    }
+    this.#guard.check(request, route.audience, info);
+    return await route.answer(request);
+  }
+
+  async #receive(signal: Signal, request: Request): Promise<Response> {
+    const encoding = encodingOf(request);
+    if (encoding === undefined) {
+      throw new RequestError(
+        415,
+        "Cannot read the body: its Content-Type must be application/x-protobuf or application/json",
+      );
+    }
+    const compression = compressionOf(request);
+    const { store } = this.#options;
+    await store.room({ signal: request.signal });
+    const { rejected, message } = await this.#bodies.receive(
+      request,
+      compression,
+      (body) => {
+        const protobuf = encoding === "json" ? toProtobuf(signal, body) : body;
+        return store.write(signal, protobuf, { signal: request.signal });
+      },
+    );
+    return reply(200, encodeResponse(signal, { rejected, message }, encoding), encoding);
+  }
+
+  async #ready(): Promise<Response> {
+    const late = Promise.withResolvers<{ ok: boolean }>();
+    const timer = setTimeout(() => late.resolve({ ok: false }), HEALTH_TIMEOUT_MS);
+    try {
+      const { ok } = await Promise.race([this.#options.store.health(), late.promise]);
+      if (ok) return json(200, { status: "ready" });
+    } catch {
+      // What is wrong is for the log of the store; who asks here may be anybody.
+    } finally {
+      clearTimeout(timer);
+    }
+    return json(503, { status: "unavailable" });
+  }
+
+  async #query(admin: Admin, request: Request): Promise<Response> {
+    const { signal } = request;
+    const answer = await this.#adminBodies.receive(request, compressionOf(request), (body) => {
+      return admin.query(sqlOf(body), { signal });
+    });
+    return new Response(answer.lines.map((line) => `${line}\n`).join(""), {
+      headers: {
+        "content-type": "application/x-ndjson",
+        "otel-storage-truncated": String(answer.truncated),
+      },
+    });
+  }
+
+  async #maintain(admin: Admin, request: Request): Promise<Response> {
+    await admin.maintain({ signal: request.signal });
+    return json(200, { status: "ok" });
+  }
+
+  #refuse(request: Request, error: unknown): Response {
+    const { status, message, retryAfterMs, headers } = this.#refusal(request, error);
+    const code = RPC_CODES.get(status) ?? RPC_INTERNAL;
+    const encoding = encodingOf(request) ?? "json";
+    const response = reply(status, encodeStatus({ code, message }, encoding), encoding);
+    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+    if (retryAfterMs !== undefined) {
+      response.headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
+    }
+    return response;
+  }
+
+  #refusal(request: Request, error: unknown): RequestError {
+    if (error instanceof RequestError) return error;
+    if (request.signal.aborted) {
+      return new RequestError(499, "Cannot answer: the client is gone", { cause: error });
+    }
+    if (error instanceof OtlpDecodeError) return new RequestError(400, error.message);
+    if (isUnavailable(error)) {
+      const { message, retryAfterMs } = error;
+      return new RequestError(503, message, { retryAfterMs, cause: error });
+    }
+    try {
+      this.#options.onError?.(error);
+    } catch {
+      // An observer must not change what the client is told.
+    }
+    // Errors of databases quote the data.
+    return new RequestError(500, "Cannot store the request: see the log of the collector");
+  }
+}
+
+function toProtobuf(signal: Signal, body: Uint8Array): Uint8Array {
+  return jsonToProtobuf(signal, new TextDecoder().decode(body));
+}
+
+function sqlOf(body: Uint8Array): string {
+  const schema = z.strictObject({ sql: z.string().min(1) });
+  try {
+    return schema.parse(JSON.parse(new TextDecoder().decode(body))).sql;
+  } catch (error) {
+    throw new RequestError(400, 'Cannot read the query: send {"sql": "select …"}', {
+      cause: error,
+    });
+  }
+}
+
+/** The encoding that the content type names, undefined for any other type. */
+function encodingOf(request: Request): Encoding | undefined {
+  const type = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+  if (type === CONTENT_TYPES.protobuf) return "protobuf";
+  return type === CONTENT_TYPES.json ? "json" : undefined;
+}
+
+function compressionOf(request: Request): ContentEncoding {
+  const name = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
+  if (name === "" || name === "identity") return "identity";
+  if (name === "gzip" || name === "x-gzip") return "gzip";
+  throw new RequestError(
+    415,
+    "Cannot read the body: its Content-Encoding must be gzip or identity",
+    { headers: { "accept-encoding": "gzip" } },
+  );
+}
+
+function isUnavailable(error: unknown): error is Error & { readonly retryAfterMs: number } {
+  return error instanceof Error && "retryAfterMs" in error &&
+    typeof error.retryAfterMs === "number";
+}
+
+function json(status: number, value: Readonly<Record<string, string>>): Response {
+  return Response.json(value, { status });
+}
+
+function reply(status: number, body: Uint8Array, encoding: Encoding): Response {
+  return new Response(body as Uint8Array<ArrayBuffer>, {
+    status,
+    headers: { "content-type": CONTENT_TYPES[encoding] },
+  });
+}
