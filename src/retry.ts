@@ -29,7 +29,7 @@ export interface WithRetryOptions {
   readonly initialDelayMs?: number;
   /** Growth of the wait from one attempt to the next, at least 1. Default 2. */
   readonly multiplier?: number;
-  /** The longest wait, in ms, from `initialDelayMs` to 2^31 - 1. Default 1 000. */
+  /** The longest wait, the first included, in ms above 0, at most 2^31 - 1. Default 1 000. */
   readonly maxDelayMs?: number;
   /** Share of each wait that is random: 0 waits exactly, 1 anything from 0 on. Default 1. */
   readonly jitter?: number;
@@ -47,9 +47,6 @@ const OPTIONS = z.strictObject({
   maxDelayMs: z.number().positive().max(MAX_TIMER_MS).default(1_000),
   jitter: z.number().min(0).max(1).default(1),
   signal: z.instanceof(AbortSignal).optional(),
-}).refine((options) => options.initialDelayMs <= options.maxDelayMs, {
-  path: ["initialDelayMs"],
-  message: "expected at most 'maxDelayMs'",
 });
 
 /**
@@ -101,7 +98,7 @@ export async function withRetry<T>(
       return await fn();
     }, {
       maxAttempts,
-      minTimeout: initialDelayMs,
+      minTimeout: Math.min(initialDelayMs, maxDelayMs),
       multiplier,
       maxTimeout: maxDelayMs,
       jitter,
@@ -121,13 +118,10 @@ export async function withRetry<T>(
 }
 
 function validated(options: WithRetryOptions): z.output<typeof OPTIONS> {
-  const parsed = OPTIONS.safeParse(options);
+  const parsed = OPTIONS.safeParse(options, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const { path: [option], message } = parsed.error.issues[0]!;
-  const [name, value] = option === undefined
-    ? ["options", options]
-    : [option, Reflect.get(options, option)];
-  throw new RangeError(`Cannot retry with '${String(name)}': ${inspect(value)} (${message})`, {
+  const { path: [option = "options"], message, input } = parsed.error.issues[0]!;
+  throw new RangeError(`Cannot retry with '${String(option)}': ${inspect(input)} (${message})`, {
     cause: parsed.error,
   });
 }
