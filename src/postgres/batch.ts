@@ -13,6 +13,7 @@ const HOUR_MICROS = 3_600_000_000;
 
 /** The rows of one signal. */
 export class SignalRows extends JsonBuffer {
+  readonly signal: Signal;
   readonly table: CopyTable;
   /** How many rows there are. */
   count = 0;
@@ -20,8 +21,9 @@ export class SignalRows extends JsonBuffer {
   readonly hours = new Set<number>();
   #lastHour = NaN;
 
-  constructor(table: CopyTable) {
+  constructor(signal: Signal, table: CopyTable) {
     super();
+    this.signal = signal;
     this.table = table;
   }
 
@@ -47,9 +49,9 @@ export class SignalRows extends JsonBuffer {
 
 /** The rows of all three signals. */
 export class Batch {
-  readonly traces = new SignalRows(SPANS);
-  readonly logs = new SignalRows(LOGS);
-  readonly metrics = new SignalRows(METRIC_POINTS);
+  readonly traces = new SignalRows("traces", SPANS);
+  readonly logs = new SignalRows("logs", LOGS);
+  readonly metrics = new SignalRows("metrics", METRIC_POINTS);
 
   /** The rows of one signal. */
   of(signal: Signal): SignalRows {
@@ -64,6 +66,11 @@ export class Batch {
   /** How many rows there are. */
   get count(): number {
     return this.traces.count + this.logs.count + this.metrics.count;
+  }
+
+  /** Forgets the rows and keeps the memory. */
+  clear(): void {
+    for (const rows of this.signals) rows.clear();
   }
 
   /** How many bytes they take. */

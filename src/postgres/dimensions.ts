@@ -16,6 +16,7 @@ import { createHash } from "node:crypto";
 import { ByteMap } from "./byte_map.ts";
 import { Cursor, knownFields } from "./cursor.ts";
 import type { Database } from "./database.ts";
+import { type DimensionRow, DimensionRows } from "./dimension_rows.ts";
 import { JsonBuffer } from "./json_text.ts";
 import { Ranges } from "./ranges.ts";
 
@@ -37,46 +38,6 @@ interface ServiceDimension extends Dimension {
   writtenMinute: number;
 }
 
-type DimensionRow = Readonly<Record<string, string | number | boolean | null>> & {
-  readonly id: string;
-};
-
-type Table = "services" | "resources" | "scopes" | "names" | "metrics" | "series";
-
-/** The columns of each table beside `id` and `last_used`, with the types they travel as. */
-const COLUMNS: Readonly<Record<Table, Readonly<Record<string, string>>>> = {
-  services: {
-    name: "text",
-    namespace: "text",
-    first_seen: "timestamptz",
-    last_seen: "timestamptz",
-  },
-  resources: { service_id: "bigint", attributes: "jsonb", schema_url: "text", otlp: "bytea" },
-  scopes: { name: "text", version: "text", attributes: "jsonb", schema_url: "text", otlp: "bytea" },
-  names: { name: "text" },
-  metrics: {
-    name: "text",
-    type: "smallint",
-    unit: "text",
-    description: "text",
-    temporality: "smallint",
-    is_monotonic: "boolean",
-    otlp: "bytea",
-  },
-  series: {
-    metric_id: "bigint",
-    resource_id: "bigint",
-    scope_id: "bigint",
-    service_id: "bigint",
-    attributes: "jsonb",
-    otlp: "bytea",
-  },
-};
-
-const TABLES = Object.keys(COLUMNS) as Table[];
-/** Rows a statement writes at most: one JSON parameter must stay far below Postgres' 1 GB. */
-const ROWS_PER_STATEMENT = 2_000;
-
 const CACHE_ENTRIES = 1 << 16;
 const CACHE_BYTES = 16 << 20;
 
@@ -96,7 +57,7 @@ export class Dimensions {
   readonly #metrics = new ByteMap<Dimension>(CACHE_ENTRIES, CACHE_BYTES);
   readonly #series = new ByteMap<Dimension>(CACHE_ENTRIES, CACHE_BYTES);
   #services = new Map<string, ServiceDimension>();
-  #pending: Record<Table, Map<string, DimensionRow>> = noRows();
+  readonly #rows = new DimensionRows();
 
   readonly #key = new JsonBuffer();
   readonly #json = new JsonBuffer();
@@ -114,11 +75,6 @@ export class Dimensions {
   get forgotten(): number {
     return this.#resources.forgotten + this.#scopes.forgotten + this.#names.forgotten +
       this.#metrics.forgotten + this.#series.forgotten;
-  }
-
-  /** How many rows wait to be written. */
-  get pending(): number {
-    return TABLES.reduce((sum, table) => sum + this.#pending[table].size, 0);
   }
 
   /** To be called before the lookups of a request. */
@@ -162,7 +118,7 @@ export class Dimensions {
     if (attributes === undefined) return { lo, hi, tooDeep: true, service: undefined };
     const values = JSON.parse(attributes) as Record<string, unknown>;
     const service = this.#service(values["service.name"], values["service.namespace"]);
-    this.#pending.resources.set(id, {
+    this.#rows.add("resources", {
       id,
       service_id: service?.row.id ?? null,
       attributes,
@@ -198,7 +154,7 @@ export class Dimensions {
   #writeService(service: ServiceDimension): void {
     service.writtenMinute = Math.floor(this.#nowMs / MINUTE_MS);
     const seen = new Date(this.#nowMs).toISOString();
-    this.#pending.services.set(service.row.id, {
+    this.#rows.add("services", {
       ...service.row,
       first_seen: seen,
       last_seen: seen,
@@ -242,7 +198,7 @@ export class Dimensions {
         cursor.skip(tag, message.length, 0);
       }
     }
-    this.#pending.scopes.set(id, {
+    this.#rows.add("scopes", {
       id,
       name: name || null,
       version: version || null,
@@ -258,7 +214,7 @@ export class Dimensions {
     let found = this.#names.get(source, from, to);
     if (found === undefined) {
       const { lo, hi, text: id } = contentId("name", source.subarray(from, to));
-      this.#pending.names.set(id, { id, name: textOf(source, from, to) });
+      this.#rows.add("names", { id, name: textOf(source, from, to) });
       found = { lo, hi, tooDeep: false };
       this.#names.add(source, from, to, found);
     }
@@ -283,7 +239,7 @@ export class Dimensions {
       const { lo, hi, text: id } = contentId("metric", bytes);
       const description = describe();
       if (description !== undefined) {
-        this.#pending.metrics.set(id, {
+        this.#rows.add("metrics", {
           id,
           name: description.name,
           type: description.type,
@@ -331,7 +287,7 @@ export class Dimensions {
       json.tooDeep = false;
       json.attributes(cursor, attributes.offsets, attributes.count);
       if (!json.tooDeep) {
-        this.#pending.series.set(id, {
+        this.#rows.add("series", {
           id,
           metric_id: idText(metric),
           resource_id: idText(resource),
@@ -354,28 +310,7 @@ export class Dimensions {
    * fails they go on waiting.
    */
   async flush(database: Database, signal?: AbortSignal): Promise<void> {
-    if (this.pending === 0) return;
-    const writing = this.#pending;
-    this.#pending = noRows();
-    const lastUsed = new Date(this.#nowMs).toISOString().slice(0, 10);
-    try {
-      await database.transaction(async (transaction) => {
-        for (const table of TABLES) {
-          const rows = [...writing[table].values()];
-          for (let from = 0; from < rows.length; from += ROWS_PER_STATEMENT) {
-            const part = JSON.stringify(rows.slice(from, from + ROWS_PER_STATEMENT));
-            await transaction.query(upsert(table), [part, lastUsed]);
-          }
-        }
-      }, signal === undefined ? {} : { signal });
-    } catch (error) {
-      for (const table of TABLES) {
-        for (const [id, row] of writing[table]) {
-          if (!this.#pending[table].has(id)) this.#pending[table].set(id, row);
-        }
-      }
-      throw error;
-    }
+    await this.#rows.flush(database, new Date(this.#nowMs), signal);
   }
 
   #keyOf(
@@ -435,13 +370,6 @@ export function textOf(source: Uint8Array, from: number, to: number): string {
   return decoder.decode(source.subarray(from, to)).replaceAll("\0", "\ufffd");
 }
 
-function noRows(): Record<Table, Map<string, DimensionRow>> {
-  return Object.fromEntries(TABLES.map((table) => [table, new Map()])) as Record<
-    Table,
-    Map<string, DimensionRow>
-  >;
-}
-
 function contentId(kind: string, content: Uint8Array): { lo: number; hi: number; text: string } {
   const digest = createHash("sha256").update(`${kind}\0`).update(content).digest();
   const hi = digest.readInt32BE(0);
@@ -457,25 +385,4 @@ function hexOf(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
   return text;
-}
-
-function upsert(table: Table): string {
-  const columns = Object.entries(COLUMNS[table]);
-  const names = columns.map(([name]) => name);
-  // bytea travels as hexadecimal text, jsonb as text, so that JSON never reads their numbers.
-  const travel = columns.map(([name, type]) =>
-    `${name} ${type === "bytea" || type === "jsonb" ? "text" : type}`
-  );
-  const values = columns.map(([name, type]) =>
-    type === "bytea" ? `decode(${name}, 'hex')` : type === "jsonb" ? `${name}::jsonb` : name
-  );
-  const update = table === "services"
-    ? `last_seen = greatest(t.last_seen, excluded.last_seen),
-       last_used = greatest(t.last_used, excluded.last_used)`
-    : "last_used = excluded.last_used where t.last_used < excluded.last_used";
-  return `insert into otel_data.${table} as t (id, ${names.join(", ")}, last_used)
-    select id, ${values.join(", ")}, $2::date
-    from json_to_recordset($1::json) as r (id bigint, ${travel.join(", ")})
-    order by id
-    on conflict (id) do update set ${update}`;
 }

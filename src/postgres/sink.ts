@@ -9,12 +9,15 @@
  * @module
  */
 
+import type { Signal } from "../record.ts";
 import type { SignalRows } from "./batch.ts";
 import type { CopyTable, Database, Transaction } from "./database.ts";
 import type { Dimensions } from "./dimensions.ts";
+import type { Partitions } from "./partitions.ts";
 
-/** Rows of one table, whole tuples. */
-export interface TableRows {
+/** Rows of one signal, whole tuples. */
+export interface StoreRows {
+  readonly signal: Signal;
   readonly table: CopyTable;
   readonly tuples: readonly Uint8Array[];
   readonly count: number;
@@ -22,15 +25,9 @@ export interface TableRows {
 
 /** Rows that are stored together. */
 export interface StorePart {
-  readonly rows: readonly TableRows[];
+  readonly rows: readonly StoreRows[];
   /** Texts among them in which something was replaced by U+FFFD. */
   readonly replaced: number;
-}
-
-/** Makes the partitions that rows fall into. */
-export interface PartitionKeeper {
-  /** Resolves when every hour (since 1970) has a partition, or is left to the default one. */
-  ensureHours(table: CopyTable, hours: ReadonlySet<number>, signal?: AbortSignal): Promise<void>;
 }
 
 /** Another writer moved the journal's position to where this one never was. */
@@ -38,17 +35,11 @@ export class PositionError extends Error {
   override readonly name = "PositionError";
 }
 
-const COUNTERS: Readonly<Record<string, string>> = {
-  "otel_data.spans": "spans",
-  "otel_data.logs": "logs",
-  "otel_data.metric_points": "metric_points",
-};
-
 /** Writes parts of batches in order. */
 export class PostgresSink {
   readonly #database: Database;
   readonly #dimensions: Dimensions;
-  readonly #partitions: PartitionKeeper;
+  readonly #partitions: Partitions;
   readonly #journalId: string;
   /** The database's position as far as this writer knows. */
   #at = 0n;
@@ -58,7 +49,7 @@ export class PostgresSink {
   constructor(
     database: Database,
     dimensions: Dimensions,
-    partitions: PartitionKeeper,
+    partitions: Partitions,
     journalId: string,
   ) {
     this.#database = database;
@@ -73,8 +64,9 @@ export class PostgresSink {
    * @throws The driver's error.
    */
   async prepare(signals: readonly SignalRows[], signal?: AbortSignal): Promise<void> {
+    const options = signal === undefined ? {} : { signal };
     for (const rows of signals) {
-      if (rows.count > 0) await this.#partitions.ensureHours(rows.table, rows.hours, signal);
+      if (rows.count > 0) await this.#partitions.ensureFor(rows.signal, rows.hours, options);
     }
     await this.#dimensions.flush(this.#database, signal);
   }
@@ -114,8 +106,8 @@ export class PostgresSink {
   }
 
   async #move(transaction: Transaction, part: StorePart, to: bigint): Promise<void> {
-    const counts = { spans: 0, logs: 0, metric_points: 0 } as Record<string, number>;
-    for (const { table, count } of part.rows) counts[COUNTERS[table.name]!]! += count;
+    const count = (signal: Signal) =>
+      part.rows.reduce((sum, rows) => sum + (rows.signal === signal ? rows.count : 0), 0);
     const moved = await transaction.query(
       `update otel_data.journal_position
        set at = $3, spans = spans + $4, logs = logs + $5, metric_points = metric_points + $6,
@@ -126,9 +118,9 @@ export class PostgresSink {
         this.#journalId,
         this.#at,
         to,
-        counts.spans!,
-        counts.logs!,
-        counts.metric_points!,
+        count("traces"),
+        count("logs"),
+        count("metrics"),
         part.replaced,
       ],
     );
