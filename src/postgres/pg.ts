@@ -152,22 +152,7 @@ function checkUrl(url: string): void {
 }
 
 async function acquire(pool: PgPool): Promise<Session> {
-  try {
-    return new PgSession(await pool.connect());
-  } catch (error) {
-    throw coded(error);
-  }
-}
-
-/** Gives the errors that `npm:pg` makes itself the `code` by which they are told apart. */
-function coded(error: unknown): unknown {
-  if (!(error instanceof Error) || "code" in error) return error;
-  const code = /timeout/i.test(error.message)
-    ? "ETIMEDOUT"
-    : /^Connection terminated|not queryable/.test(error.message)
-    ? "ECONNRESET"
-    : undefined;
-  return code === undefined ? error : Object.assign(error, { code });
+  return new PgSession(await pool.connect());
 }
 
 class PgSession implements Session {
@@ -182,23 +167,23 @@ class PgSession implements Session {
 
   async query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
     const values = parameters.map(parameterText);
-    return (await this.#run({ text: sql, values, types: TYPES })).rows;
+    return (await this.#client.query({ text: sql, values, types: TYPES })).rows;
   }
 
   async execute(script: string): Promise<void> {
-    await this.#run({ text: script });
+    await this.#client.query({ text: script });
   }
 
   async begin(): Promise<void> {
-    await this.#run({ text: BEGIN });
+    await this.#client.query({ text: BEGIN });
   }
 
   async commit(): Promise<void> {
-    await this.#run({ text: "commit" });
+    await this.#client.query({ text: "commit" });
   }
 
   async rollback(): Promise<void> {
-    await this.#run({ text: "rollback" });
+    await this.#client.query({ text: "rollback" });
   }
 
   async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
@@ -207,17 +192,13 @@ class PgSession implements Session {
     // Stays for good: it is also told of a connection that dies later.
     stream.on("error", reject);
     this.#client.query(stream as unknown as PgQuery);
-    try {
-      // One chunk at a time: what the stream still holds when the server has refused the COPY, it
-      // would write to the connection it has lost by then.
-      for (const chunk of [COPY_HEADER, ...rows, COPY_TRAILER]) {
-        const written = new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
-        await Promise.race([failed, written]);
-      }
-      await Promise.race([failed, new Promise<void>((resolve) => stream.end(resolve))]);
-    } catch (error) {
-      throw coded(error);
+    // One chunk at a time: what the stream still holds when the server has refused the COPY, it
+    // would write to the connection it has lost by then.
+    for (const chunk of [COPY_HEADER, ...rows, COPY_TRAILER]) {
+      const written = new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
+      await Promise.race([failed, written]);
     }
+    await Promise.race([failed, new Promise<void>((resolve) => stream.end(resolve))]);
   }
 
   /** Asks the server to stop and does not wait for its answer. */
@@ -246,13 +227,5 @@ class PgSession implements Session {
     // Only now: between the two somebody listens.
     this.#client.off("error", this.#onError);
     return Promise.resolve();
-  }
-
-  async #run(query: PgQuery): Promise<{ rows: Row[] }> {
-    try {
-      return await this.#client.query(query);
-    } catch (error) {
-      throw coded(error);
-    }
   }
 }

@@ -7,8 +7,9 @@
  * @module
  */
 
+import { CallbackSession } from "./callback_session.ts";
 import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
-import { PGliteClient, type PGliteInstance, type PGliteStatements } from "./pglite_instance.ts";
+import { PGliteClient, type PGliteInstance } from "./pglite_instance.ts";
 import type { PGliteCall, PGliteReply, PGliteRequest } from "./pglite_worker.ts";
 import { type Session, SessionDatabase, type SessionSource } from "./session.ts";
 
@@ -42,8 +43,17 @@ const FAREWELL_MS = 5_000;
 export function pglite(target: string | PGliteInstance, options: PGliteOptions = {}): Database {
   const source = typeof target === "string"
     ? new WorkerSource(target, options)
-    : givenInstance(target);
+    : givenInstance(new PGliteClient(target));
   return new SessionDatabase(source, options);
+}
+
+/** Its own transactions keep our statements apart from those of whoever else uses the instance. */
+function givenInstance(client: PGliteClient): SessionSource {
+  return {
+    driver: "pglite",
+    acquire: () => Promise.resolve(new CallbackSession(client)),
+    close: () => Promise.resolve(),
+  };
 }
 
 /** The near side of one worker. */
@@ -236,75 +246,5 @@ class WorkerSession implements Session {
     } finally {
       clearTimeout(timer);
     }
-  }
-}
-
-/** An instance that others may use too: its own transactions keep our statements apart from theirs. */
-function givenInstance(instance: PGliteInstance): SessionSource {
-  const client = new PGliteClient(instance);
-  return {
-    driver: "pglite",
-    acquire: () => Promise.resolve(new InstanceSession(instance, client)),
-    close: () => Promise.resolve(),
-  };
-}
-
-class InstanceSession implements Session {
-  readonly #instance: PGliteInstance;
-  readonly #client: PGliteClient;
-  #open: { on: PGliteStatements; end: PromiseWithResolvers<void>; done: Promise<void> } | undefined;
-
-  constructor(instance: PGliteInstance, client: PGliteClient) {
-    this.#instance = instance;
-    this.#client = client;
-  }
-
-  query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
-    return this.#client.query(sql, parameters, this.#open?.on);
-  }
-
-  execute(script: string): Promise<void> {
-    return this.#client.execute(script);
-  }
-
-  copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
-    return this.#client.copyIn(table, rows, this.#open?.on);
-  }
-
-  async begin(): Promise<void> {
-    const end = Promise.withResolvers<void>();
-    const begun = Promise.withResolvers<PGliteStatements>();
-    const done = this.#instance.transaction((on) => {
-      begun.resolve(on);
-      return end.promise;
-    });
-    // Rejects only before it has begun, or as its end's answer.
-    done.catch(begun.reject);
-    this.#open = { on: await begun.promise, end, done };
-  }
-
-  async commit(): Promise<void> {
-    const open = this.#open;
-    this.#open = undefined;
-    open?.end.resolve();
-    await open?.done;
-  }
-
-  async rollback(): Promise<void> {
-    const open = this.#open;
-    this.#open = undefined;
-    if (open === undefined) return await this.#client.execute("rollback");
-    const rollback = new Error("rolled back");
-    open.end.reject(rollback);
-    await open.done.catch((error) => {
-      if (error !== rollback) throw error;
-    });
-  }
-
-  cancel(): void {}
-
-  async release(broken: boolean): Promise<void> {
-    // A failure of this is the instance's, which its next user will meet.
-    if (broken) await this.rollback().catch(() => {});
   }
 }

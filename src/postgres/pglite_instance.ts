@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { CallbackClient } from "./callback_session.ts";
 import { COPY_HEADER, COPY_TRAILER, copyStatement } from "./copy_format.ts";
 import type { CopyTable, Row, SqlValue } from "./database.ts";
 import { parameterText, PARSED_TYPES, parseValue } from "./values.ts";
@@ -32,7 +33,7 @@ export interface PGliteQueryOptions {
 }
 
 /** Statements whose parameters leave as text and whose results come back as the seam promises. */
-export class PGliteClient {
+export class PGliteClient implements CallbackClient<PGliteStatements> {
   readonly #instance: PGliteInstance;
   readonly #options: PGliteQueryOptions;
 
@@ -69,4 +70,11 @@ export class PGliteClient {
     const blob = new Blob([COPY_HEADER, ...rows as Uint8Array<ArrayBuffer>[], COPY_TRAILER]);
     await on.query(copyStatement(table, "'/dev/blob'"), [], { blob });
   }
+
+  transaction(run: (on: PGliteStatements) => Promise<void>): Promise<void> {
+    return this.#instance.transaction(run);
+  }
+
+  /** PGlite cannot. */
+  cancel(): void {}
 }

@@ -52,6 +52,11 @@ async function abortable<T>(work: Promise<T>, signals: readonly AbortSignal[]): 
   }
 }
 
+/** What is refused or ended by `close` was given up on our side, like what a signal aborts. */
+function closed(message: string): DOMException {
+  return new DOMException(message, "AbortError");
+}
+
 /** A connection in the hands of one caller: runs its statements one after the other. */
 class Lease {
   readonly #session: Session;
@@ -197,7 +202,7 @@ export class SessionDatabase implements Database {
 
   /** Runs `work` with a connection. */
   async #use<T>(work: (lease: Lease) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    if (this.#closed) throw new Error("Cannot use the database: it is closed");
+    if (this.#closed) throw closed("Cannot use the database: it is closed");
     if (this.#scope.getStore()?.open) {
       throw new Error(
         "Cannot use the database inside its own transaction: use the transaction given to run",
@@ -237,7 +242,8 @@ export class SessionDatabase implements Database {
     try {
       const result = await this.#scope.run(scope, async () => await run(transaction));
       transaction.end();
-      await this.#checkCommittable(lease);
+      // COMMIT would roll back and report success.
+      if (lease.failure) throw lease.failure.error;
       await lease.run((session) => session.commit());
       return result;
     } catch (error) {
@@ -247,15 +253,6 @@ export class SessionDatabase implements Database {
     } finally {
       scope.open = false;
     }
-  }
-
-  /** COMMIT after a failed statement rolls back and reports success: finds that out before. */
-  async #checkCommittable(lease: Lease): Promise<void> {
-    const { failure } = lease;
-    if (failure === undefined) return;
-    await lease.run((session) => session.query("select 1", [])).catch(() => {
-      throw failure.error;
-    });
   }
 
   /** Remembers `work` until it settles, for `close`, and takes charge of its rejection. */
@@ -272,7 +269,7 @@ export class SessionDatabase implements Database {
     const timer = setTimeout(grace.resolve, this.#closeGraceMs);
     await Promise.race([this.#settled(), grace.promise]);
     clearTimeout(timer);
-    this.#ended.abort(new Error("Cannot finish: the database was closed"));
+    this.#ended.abort(closed("Cannot finish: the database was closed"));
     await this.#source.close();
   }
 

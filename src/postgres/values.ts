@@ -89,6 +89,15 @@ export function parseValue(oid: number, text: string): unknown {
   return element === undefined ? text : parseArray(element, text);
 }
 
+/** The same for a client that has parsed the value by its own lights and left what it does not know as text. */
+export function parseDecoded(oid: number, value: unknown): unknown {
+  if (typeof value === "string") return parseValue(oid, value);
+  const element = Array.isArray(value) ? ELEMENTS.get(oid) : undefined;
+  return element === undefined
+    ? value
+    : (value as unknown[]).map((one) => parseDecoded(element, one));
+}
+
 function parseBytea(text: string): Uint8Array {
   const bytes = Buffer.from(text.slice(2), "hex");
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,0 +1,72 @@
+/**
+ * One process a folder: two that write to one folder of PGlite destroy it. The lock is the operating
+ * system's and goes with the process, however that ends; what the file says of its holder is for
+ * people, and may be old.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+
+/** A lock that is held. Disposing releases it. */
+export interface FolderLock extends Disposable {
+  /** Says in the lock file who holds it, for example the URL to ask. */
+  describe(holder: Readonly<Record<string, string>>): void;
+}
+
+/** The folder is in use by another process, or by another lock of this one. */
+export class FolderLockedError extends Error {
+  override readonly name: string = "FolderLockedError";
+  /** What the holder says of itself: `pid`, and `url` once it listens. Unchecked. */
+  readonly holder: Readonly<Record<string, string>>;
+
+  /** @param folder The folder. @param holder What its lock file says. */
+  constructor(folder: string, holder: Readonly<Record<string, string>>) {
+    const known = Object.entries(holder).map(([name, value]) => `${name} ${value}`).join(", ");
+    super(
+      `Cannot use the folder ${folder}: it is in use by another process${
+        known && ` (${known})`
+      }. ` +
+        "End that one first, or choose another folder",
+    );
+    this.holder = holder;
+  }
+}
+
+/**
+ * Locks a data folder, which is made when absent, by the file `lock` in it. A folder of PGlite's own
+ * has to stay as PGlite made it: lock the one it stands in.
+ *
+ * @throws {FolderLockedError} When it is locked already.
+ */
+export async function lockFolder(folder: string): Promise<FolderLock> {
+  await Deno.mkdir(folder, { recursive: true });
+  const path = join(folder, "lock");
+  // Never deleted: between two that open it, the second could lock what the first one deletes.
+  const file = await Deno.open(path, { read: true, write: true, create: true });
+  if (!await file.tryLock(true)) {
+    file.close();
+    throw new FolderLockedError(folder, await readHolder(path));
+  }
+  const lock: FolderLock = {
+    describe(holder) {
+      const text = JSON.stringify({ pid: String(Deno.pid), ...holder });
+      file.truncateSync();
+      file.seekSync(0, Deno.SeekMode.Start);
+      file.writeSync(new TextEncoder().encode(text));
+    },
+    [Symbol.dispose]: () => file.close(),
+  };
+  lock.describe({});
+  return lock;
+}
+
+/** Nothing, when the holder is just writing or the system lets nobody else read. */
+async function readHolder(path: string): Promise<Record<string, string>> {
+  try {
+    const entries = Object.entries(Object(JSON.parse(await Deno.readTextFile(path))));
+    return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
+  } catch {
+    return {};
+  }
+}
