@@ -67,8 +67,8 @@ const LONG_NUMBER = /(?<![\d".])\d{16}/;
 
 /**
  * `JSON.parse` without loss: numbers that a double may not hold come as text, which is as good as a
- * number wherever one is expected. A reviver would see their text too, but overflows the stack on
- * JSON that is nested some thousand levels deep.
+ * number wherever one is expected (and is taken as text where text is). A reviver would see the same,
+ * but overflows the stack on JSON that is nested some thousand levels deep.
  */
 function parse(text: string): unknown {
   try {
@@ -154,18 +154,25 @@ function readList(json: unknown, field: Field, level: number): unknown[] {
 }
 
 function readField(json: unknown, field: Field, model: Model, level: number): void {
-  for (const { name } of field.rivals) delete model[name];
+  for (const { name } of field.rivals) {
+    if (model[name] !== undefined) delete model[name];
+  }
   if (field.message !== undefined) {
     model[field.name] = readMessage(json, field.message, level);
     return;
   }
-  const double = field.rivals.find((rival) => rival.type === "double");
-  const isInteger = field.type === "int64" || field.type === "sfixed64";
-  if (isInteger && double !== undefined && !fitsInt64(json)) {
+  const double = doubleFor(field);
+  if (double !== undefined && !fitsInt64(json)) {
     model[double.name] = readDouble(json, "an integer");
   } else {
     model[field.name] = readScalar(json, field);
   }
+}
+
+/** The double that may stand for an integer: the other member of its oneof. */
+function doubleFor(field: Field): Field | undefined {
+  if (field.type !== "int64" && field.type !== "sfixed64") return undefined;
+  return field.rivals.find((rival) => rival.type === "double");
 }
 
 function readScalar(json: unknown, field: Field): unknown {
