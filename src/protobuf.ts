@@ -34,6 +34,8 @@ export class OtlpDecodeError extends Error {
   readonly path: string;
 
   /**
+   * Makes an error.
+   *
    * @param reason What was expected and what came.
    * @param path Where; empty for the request as a whole.
    * @param options The cause, if another error told of it.
@@ -107,7 +109,11 @@ export class WireReader {
   #lo = 0;
   #hi = 0;
 
-  /** @param bytes What to read, from its first byte to its last. */
+  /**
+   * Begins at the first byte.
+   *
+   * @param bytes What to read.
+   */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
