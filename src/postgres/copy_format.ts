@@ -99,19 +99,22 @@ function floatText(value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-const EPOCH_2000_MS = Date.UTC(2000, 0, 1);
 const INFINITY = 0x7fff_ffff_ffff_ffffn;
+const EPOCH_2000_MS = Date.UTC(2000, 0, 1);
+/** After 400 years the calendar repeats; `Date` covers fewer years than Postgres. */
+const CYCLE_MICROS = 146_097n * 86_400_000_000n;
 
-/** Microseconds since 2000 as text with a time zone; years past 9999 and before 1 as Postgres writes them. */
+/** Microseconds since 2000 as text in UTC, years before 1 as BC. */
 function timestampText(micros: bigint): string {
   if (micros === INFINITY) return "infinity";
   if (micros === -INFINITY - 1n) return "-infinity";
-  const fraction = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n;
-  const date = new Date(Number((micros - fraction) / 1_000n) + EPOCH_2000_MS);
-  const year = date.getUTCFullYear();
-  const [, rest] = /^[+-]?\d+-(\d\d-\d\dT\d\d:\d\d:\d\d)/.exec(date.toISOString())!;
+  const inCycle = ((micros % CYCLE_MICROS) + CYCLE_MICROS) % CYCLE_MICROS;
+  const cycles = Number((micros - inCycle) / CYCLE_MICROS);
+  const iso = new Date(Number(inCycle / 1_000n) + EPOCH_2000_MS).toISOString();
+  const year = Number(iso.slice(0, 4)) + 400 * cycles;
   const digits = String(year > 0 ? year : 1 - year).padStart(4, "0");
-  return `${digits}-${rest}.${String(fraction).padStart(6, "0")}Z${year > 0 ? "" : " BC"}`;
+  const fraction = String(inCycle % 1_000_000n).padStart(6, "0");
+  return `${digits}${iso.slice(4, 19)}.${fraction}Z${year > 0 ? "" : " BC"}`;
 }
 
 function jsonbText(field: DataView): string {
