@@ -612,6 +612,9 @@ begin
     raise exception 'partition width is hour, day, week or month: %', coalesce(width, 'null')
       using errcode = 'invalid_parameter_value';
   end if;
+  if from_time >= to_time then
+    return;
+  end if;
   if not (isfinite(from_time) and isfinite(to_time))
     or to_time > from_time + 1000 * ('1 ' || width)::interval
   then

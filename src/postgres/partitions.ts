@@ -169,8 +169,9 @@ export class Partitions {
   }
 
   /**
-   * Makes partitions ahead, drops those that are wholly older than the retention, and seals those
-   * that closed an hour ago or earlier.
+   * Makes partitions ahead, drops those that are wholly older than the retention, and at last seals
+   * those that closed an hour ago or earlier. Sealing on a server holds nobody up, but waits for
+   * every transaction that was under way: `signal` bounds it.
    *
    * @throws If the database cannot be reached.
    */
@@ -298,6 +299,9 @@ export class Partitions {
   ): Promise<string[]> {
     const sealed: string[] = [];
     for (const name of await this.#endedBefore(signal, closedBefore, "not sealed", abort)) {
+      if (postponed.some(({ action, name: late }) => action === "expire" && late === name)) {
+        continue;
+      }
       const steps = await attempt({ action: "seal", name }, postponed, abort, async () => {
         const steps = await this.#database.query<{ step: string }>(
           "select otel_data.seal_steps($1, $2) as step",
@@ -331,6 +335,8 @@ export class Partitions {
 
   /** Takes statistics of what has changed: an embedded database has no autovacuum that would. */
   async #analyze(abort: Abortable): Promise<void> {
+    // Counts of changes are otherwise a second behind.
+    await this.#database.query("select pg_stat_force_next_flush()", [], abort);
     const tables = await this.#database.query<{ statement: string }>(
       `select format('analyze otel_data.%I', relname) as statement from pg_stat_user_tables
        where schemaname = 'otel_data' and n_mod_since_analyze > 0`,
