@@ -840,3 +840,6 @@ end $$;
 
 commit;
 `;
+
+/** This version of the package. From `deno.json`. */
+export const VERSION: string = "0.1.0";

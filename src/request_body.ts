@@ -17,8 +17,9 @@
  * @module
  */
 
+import { inspect } from "node:util";
 import { createGunzip } from "node:zlib";
-import * as z from "zod";
+import { z } from "zod";
 import { ByteBudget, type ByteLease } from "./byte_budget.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -77,9 +78,10 @@ const limitsSchema = z.strictObject({
   readingBytes: bytes.min(4 * SMALL_BYTES).default(64 * MiB),
   readTimeoutMs: milliseconds.default(30_000),
   waitTimeoutMs: milliseconds.default(30_000),
-}).refine(({ bodyBytes, readingBytes }) => bodyBytes <= largeShare(readingBytes), {
-  path: ["readingBytes"],
-  message: "must be at least four thirds of bodyBytes",
+}).superRefine(({ bodyBytes, readingBytes }, context) => {
+  if (bodyBytes <= largeShare(readingBytes)) return;
+  const message = `must be at least four thirds of bodyBytes, which is ${bodyBytes}`;
+  context.addIssue({ code: "custom", path: ["readingBytes"], message, input: readingBytes });
 });
 
 function largeShare(readingBytes: number): number {
@@ -155,14 +157,16 @@ export class RequestBodies {
 
   /**
    * @param limits The bounds.
-   * @throws {Error} Naming the limit and its value, when one is invalid.
+   * @throws {RangeError} A limit is unknown or out of range; the message names it and its value.
    */
   constructor(limits: BodyLimits = {}) {
-    const parsed = limitsSchema.safeParse(limits);
+    const parsed = limitsSchema.safeParse(limits, { reportInput: true });
     if (!parsed.success) {
-      throw new Error(`Cannot create RequestBodies: ${z.prettifyError(parsed.error)}`, {
-        cause: parsed.error,
-      });
+      const { path: [limit = "limits"], message, input } = parsed.error.issues[0]!;
+      throw new RangeError(
+        `Cannot create RequestBodies with '${String(limit)}': ${inspect(input)} (${message})`,
+        { cause: parsed.error },
+      );
     }
     this.#limits = parsed.data;
     const large = largeShare(parsed.data.readingBytes);

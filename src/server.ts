@@ -18,7 +18,8 @@
  * @module
  */
 
-import * as z from "zod";
+import { inspect } from "node:util";
+import { z } from "zod";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
 import { OtlpDecodeError } from "./protobuf.ts";
 import type { Signal } from "./record.ts";
@@ -156,7 +157,8 @@ const CONTENT_TYPES: Readonly<Record<Encoding, string>> = {
  *
  * @param options Where the records go and who may send them.
  * @returns The function. It never rejects.
- * @throws {Error} Naming the option and its value, when one is invalid.
+ * @throws {RangeError} An option is unknown or invalid; the message names it and its value, but no
+ * token.
  *
  * @example A store that keeps nothing
  * ```ts
@@ -184,11 +186,16 @@ const CONTENT_TYPES: Readonly<Record<Encoding, string>> = {
 export function handler(
   options: HandlerOptions,
 ): (request: Request, info?: ConnectionInfo) => Promise<Response> {
-  const parsed = optionsSchema.safeParse(options);
+  const parsed = optionsSchema.safeParse(options, { reportInput: true });
   if (!parsed.success) {
-    throw new Error(`Cannot create a handler: ${z.prettifyError(parsed.error)}`, {
-      cause: parsed.error,
-    });
+    const { path: [option = "options"], message, input } = parsed.error.issues[0]!;
+    const value = option === "token" || option === "options" ? "…" : inspect(input, { depth: 0 });
+    throw new RangeError(
+      `Cannot create a handler with '${String(option)}': ${value} (${message})`,
+      {
+        cause: parsed.error,
+      },
+    );
   }
   const server = new Server(options);
   return (request, info) => server.answer(request, info);

@@ -1,6 +1,6 @@
 /**
- * Writes `src/assets.ts`, which holds the SQL files as texts, so that a published module needs to
- * read none. With `--check` it writes nothing and fails when the file is not current.
+ * Writes `src/assets.ts`, which holds the SQL files as texts and the version, so that a published
+ * module needs to read none. With `--check` it writes nothing and fails when the file is not current.
  *
  * @module
  */
@@ -36,6 +36,12 @@ for (const { name, file, about } of ASSETS) {
     `/** ${about} From \`${file}\`. */\nexport const ${name}: string = ${literal(text)};\n`,
   );
 }
+const { version } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+parts.push(
+  `/** This version of the package. From \`deno.json\`. */\nexport const VERSION: string = ${
+    JSON.stringify(version)
+  };\n`,
+);
 const wanted = parts.join("\n");
 
 if (!Deno.args.includes("--check")) {

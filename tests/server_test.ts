@@ -1,0 +1,544 @@
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import { decodeResponse, decodeStatus, encodeRequest, type Encoding } from "../src/otlp.ts";
+import { OtlpDecodeError } from "../src/protobuf.ts";
+import type { Signal } from "../src/record.ts";
+import { handler, type HandlerOptions, RequestBodies, type Store } from "../src/server.ts";
+
+interface Written {
+  readonly signal: Signal;
+  readonly body: Uint8Array;
+}
+
+/** A store that remembers, or does what the test says instead. */
+function fakeStore(instead: Partial<Store> = {}): Store & { readonly written: Written[] } {
+  const written: Written[] = [];
+  return {
+    written,
+    room: () => Promise.resolve(),
+    write(signal, body) {
+      written.push({ signal, body });
+      return Promise.resolve({ rejected: 0, message: "" });
+    },
+    health: () => Promise.resolve({ ok: true }),
+    ...instead,
+  };
+}
+
+/** As the store rejects with when it can take nothing for a while. */
+function unavailable(retryAfterMs: number): Error {
+  return Object.assign(new Error("Cannot write: the buffer is full; send again later"), {
+    retryAfterMs,
+  });
+}
+
+interface Sent {
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Uint8Array | ReadableStream<Uint8Array> | null;
+  readonly signal?: AbortSignal;
+}
+
+const ONE_LOG =
+  '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","body":{"stringValue":"hi"}}]}]}]}';
+
+function sent(
+  { path = "/v1/logs", method = "POST", headers = {}, body = ONE_LOG, signal }: Sent = {},
+): Request {
+  return new Request(`http://localhost:4318${path}`, {
+    method,
+    headers: { "content-type": "application/json", ...headers },
+    body: (method === "POST" ? body : null) as BodyInit | null,
+    signal: signal ?? null,
+  });
+}
+
+/** Sends to a handler of its own, and returns the answer. */
+function ask(request: Sent, options: Partial<HandlerOptions> = {}): Promise<Response> {
+  return handler({ store: fakeStore(), ...options })(sent(request));
+}
+
+async function statusOf(
+  response: Response,
+  encoding: Encoding = "json",
+): Promise<[number, number, string]> {
+  const type = encoding === "json" ? "application/json" : "application/x-protobuf";
+  assert.equal(response.headers.get("content-type"), type);
+  const { code, message } = decodeStatus(await response.bytes(), encoding);
+  return [response.status, code, message];
+}
+
+Deno.test("a JSON request reaches the store as protobuf and is answered in JSON", async () => {
+  const store = fakeStore();
+  const response = await handler({ store })(sent({
+    headers: { "content-type": "Application/JSON; charset=utf-8" },
+  }));
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("content-type"), "application/json");
+  assert.equal(await response.text(), "{}");
+  const [{ signal, body } = { signal: undefined, body: undefined }] = store.written;
+  assert.equal(signal, "logs");
+  assert.equal(
+    body?.toHex(),
+    "0a13" + "1211" + "120f" + "090100000000000000" + "2a04" + "0a026869",
+  );
+});
+
+Deno.test("a protobuf request reaches the store as it is and is answered in protobuf", async () => {
+  const bytes = encodeRequest("traces", {
+    resourceSpans: [{ scopeSpans: [], schemaUrl: "https://example.org" }],
+  });
+  for (const compressed of [false, true]) {
+    const store = fakeStore();
+    const response = await handler({ store })(sent({
+      path: "/v1/traces",
+      headers: {
+        "content-type": "application/x-protobuf",
+        ...compressed ? { "content-encoding": "gzip" } : {},
+      },
+      body: compressed ? gzipSync(bytes) : bytes,
+    }));
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("content-type"), "application/x-protobuf");
+    assert.equal((await response.bytes()).length, 0);
+    assert.deepEqual(store.written, [{ signal: "traces", body: bytes }]);
+  }
+});
+
+Deno.test("an empty protobuf body is a request without records", async () => {
+  const store = fakeStore();
+  const response = await handler({ store })(sent({
+    path: "/v1/metrics",
+    headers: { "content-type": "application/x-protobuf" },
+    body: null,
+  }));
+  assert.equal(response.status, 200);
+  assert.deepEqual(store.written, [{ signal: "metrics", body: new Uint8Array() }]);
+});
+
+Deno.test("what the store rejected is told as partial success, in the request's encoding", async () => {
+  const partial = { rejected: 2, message: "trace id of 4 bytes" };
+  const store = fakeStore({ write: () => Promise.resolve(partial) });
+  const json = await handler({ store })(sent());
+  assert.equal(json.status, 200);
+  assert.deepEqual(decodeResponse("logs", await json.bytes(), "json"), partial);
+  const protobuf = await handler({ store })(sent({
+    path: "/v1/traces",
+    headers: { "content-type": "application/x-protobuf" },
+    body: "",
+  }));
+  assert.deepEqual(decodeResponse("traces", await protobuf.bytes(), "protobuf"), partial);
+});
+
+Deno.test("an unknown path gets 404 and another method 405 with Allow", async () => {
+  for (const path of ["/", "/v1/profiles", "/v1/traces/", "/v1/trace", "/api/query"]) {
+    assert.deepEqual(await statusOf(await ask({ path })), [
+      404,
+      5,
+      "Cannot find the path: there are /v1/traces, /v1/logs, /v1/metrics, /healthz, /readyz",
+    ]);
+  }
+  for (const method of ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
+    const response = await ask({ method });
+    assert.equal(response.headers.get("allow"), "POST");
+    assert.deepEqual(await statusOf(response), [
+      405,
+      12,
+      "Cannot answer this method: use POST",
+    ]);
+  }
+  assert.equal((await ask({ path: "/healthz" })).headers.get("allow"), "GET, HEAD");
+});
+
+Deno.test("a wrong content type or encoding gets 415 before there was room", async () => {
+  const store = fakeStore({ room: () => assert.fail("asked for room") });
+  const answer = handler({ store });
+  for (const type of ["text/plain", "application/octet-stream", "application/grpc", "json", ""]) {
+    assert.deepEqual(await statusOf(await answer(sent({ headers: { "content-type": type } }))), [
+      415,
+      3,
+      "Cannot read the body: its Content-Type must be application/x-protobuf or application/json",
+    ]);
+  }
+  for (const encoding of ["br", "zstd", "deflate", "gzip, gzip"]) {
+    const response = await answer(sent({
+      headers: { "content-type": "application/x-protobuf", "content-encoding": encoding },
+    }));
+    assert.equal(response.headers.get("accept-encoding"), "gzip");
+    assert.deepEqual(await statusOf(response, "protobuf"), [
+      415,
+      3,
+      "Cannot read the body: its Content-Encoding must be gzip or identity",
+    ]);
+  }
+});
+
+Deno.test("an undecodable body gets 400 with the field's path and nothing of its content", async () => {
+  const cases: [Sent, Encoding, RegExp][] = [
+    [{ body: '{"resourceLogs":"s3cret"}' }, "json", /resourceLogs/],
+    [{ body: '{"resourceLogs":[{"scopeLogs":[{"logRecords":[s3cret' }, "json", /JSON/],
+    [{ body: "" }, "json", /JSON/],
+    [{ body: '"s3cret"' }, "json", /^Cannot decode OTLP/],
+  ];
+  for (const [request, encoding, message] of cases) {
+    const [status, code, text] = await statusOf(await ask(request), encoding);
+    assert.deepEqual([status, code], [400, 3]);
+    assert.match(text, message);
+    assert.doesNotMatch(text, /s3cret/);
+  }
+  const store = fakeStore({
+    write: () => Promise.reject(new OtlpDecodeError("wire type 7", "resourceSpans[0]")),
+  });
+  const response = await handler({ store })(sent({
+    path: "/v1/traces",
+    headers: { "content-type": "application/x-protobuf" },
+    body: Uint8Array.of(0x0f),
+  }));
+  assert.deepEqual(await statusOf(response, "protobuf"), [
+    400,
+    3,
+    "Cannot decode OTLP at resourceSpans[0]: wire type 7",
+  ]);
+});
+
+Deno.test("a corrupt gzip body gets 400, a body over the limits 413", async () => {
+  const headers = { "content-encoding": "gzip" };
+  assert.deepEqual(await statusOf(await ask({ headers, body: "no gzip" })), [
+    400,
+    3,
+    "Cannot decompress the body: incorrect header check",
+  ]);
+  const bodies = new RequestBodies({ bodyBytes: 100, inflatedBytes: 1000 });
+  assert.deepEqual(await statusOf(await ask({ body: "x".repeat(101) }, { bodies })), [
+    413,
+    3,
+    "Cannot read the body: it is larger than 100 bytes; send smaller batches",
+  ]);
+  const bomb = gzipSync(" ".repeat(1001));
+  assert.deepEqual(await statusOf(await ask({ headers, body: bomb }, { bodies })), [
+    413,
+    3,
+    "Cannot read the body: it is larger than 1000 bytes decompressed; send smaller batches",
+  ]);
+  assert.equal(bodies.heldBytes, 0);
+});
+
+Deno.test("a store without room gets its client 503 with Retry-After, the body unread", async () => {
+  for (const [retryAfterMs, seconds] of [[0, "1"], [1000, "1"], [1001, "2"], [60_000, "60"]]) {
+    const store = fakeStore({ room: () => Promise.reject(unavailable(Number(retryAfterMs))) });
+    const request = sent();
+    const response = await handler({ store })(request);
+    assert.equal(response.headers.get("retry-after"), seconds);
+    assert.deepEqual(await statusOf(response), [
+      503,
+      14,
+      "Cannot write: the buffer is full; send again later",
+    ]);
+    assert.equal(request.bodyUsed, false);
+    assert.deepEqual(store.written, []);
+  }
+});
+
+Deno.test("a write that can be sent again gets 503 with Retry-After", async () => {
+  const store = fakeStore({ write: () => Promise.reject(unavailable(2500)) });
+  const response = await handler({ store })(sent({
+    headers: { "content-type": "application/x-protobuf" },
+    body: "",
+  }));
+  assert.equal(response.headers.get("retry-after"), "3");
+  assert.equal(response.status, 503);
+});
+
+Deno.test("any other failure gets 500, which tells nothing of it to the client, and all to the observer", async () => {
+  const failure = new Error('invalid input syntax: "s3cret"');
+  const seen: unknown[] = [];
+  for (
+    const instead of [
+      { write: () => Promise.reject(failure) },
+      { room: () => Promise.reject(failure) },
+      {
+        write: () => {
+          throw failure;
+        },
+      },
+    ]
+  ) {
+    const response = await ask({}, {
+      store: fakeStore(instead),
+      onError: (error) => {
+        seen.push(error);
+        throw new Error("an observer that throws");
+      },
+    });
+    assert.deepEqual(await statusOf(response), [
+      500,
+      13,
+      "Cannot store the request: see the log of the collector",
+    ]);
+    assert.equal(response.headers.get("retry-after"), null);
+  }
+  assert.deepEqual(seen, [failure, failure, failure]);
+});
+
+Deno.test("a client that goes away while it waits or sends is let go, and what it held is free", async () => {
+  const bodies = new RequestBodies();
+  const errors: unknown[] = [];
+  const gone = new AbortController();
+  const store = fakeStore({
+    room: ({ signal }) =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  });
+  const onError = (error: unknown) => void errors.push(error);
+  const waiting = handler({ store, bodies, onError })(sent({ signal: gone.signal }));
+  const reading = handler({ store: fakeStore(), bodies, onError })(
+    sent({ signal: gone.signal, body: new ReadableStream() }),
+  );
+  gone.abort();
+  assert.equal((await waiting).status, 499);
+  assert.equal((await reading).status, 499);
+  assert.deepEqual(errors, []);
+  assert.equal(bodies.heldBytes, 0);
+});
+
+Deno.test("memory of a body is held until the store has written it", async () => {
+  const bodies = new RequestBodies();
+  const written = Promise.withResolvers<{ rejected: number; message: string }>();
+  const begun = Promise.withResolvers<void>();
+  const store = fakeStore({
+    write: () => {
+      begun.resolve();
+      return written.promise;
+    },
+  });
+  const answer = handler({ store, bodies })(
+    sent({ headers: { "content-length": String(ONE_LOG.length) } }),
+  );
+  await begun.promise;
+  assert.equal(bodies.heldBytes, ONE_LOG.length);
+  written.resolve({ rejected: 0, message: "" });
+  assert.equal((await answer).status, 200);
+  assert.equal(bodies.heldBytes, 0);
+});
+
+Deno.test("a token is asked for, compared whole, and not asked for by health checks", async () => {
+  const options = { token: "s3cret" };
+  for (
+    const [authorization, message] of [
+      [undefined, /it has no token; send it as Authorization: Bearer TOKEN$/],
+      ["Basic s3cret", /it has no token/],
+      ["Bearer", /it has no token/],
+      ["Bearer s3cre", /its token is not the right one$/],
+      ["Bearer s3crets", /its token is not the right one$/],
+      ["Bearer S3CRET", /its token is not the right one$/],
+    ] as const
+  ) {
+    const response = await ask({ headers: authorization ? { authorization } : {} }, options);
+    assert.equal(response.headers.get("www-authenticate"), "Bearer");
+    const [status, code, text] = await statusOf(response);
+    assert.deepEqual([status, code], [401, 16]);
+    assert.match(text, message);
+  }
+  for (const authorization of ["Bearer s3cret", "bearer  s3cret"]) {
+    assert.equal((await ask({ headers: { authorization } }, options)).status, 200);
+  }
+  assert.equal((await ask({ path: "/healthz", method: "GET" }, options)).status, 200);
+  assert.equal((await ask({ path: "/readyz", method: "GET" }, options)).status, 200);
+});
+
+Deno.test("a Host that is no name of the loopback is refused, unless configured or with a token", async () => {
+  const good = [
+    "localhost",
+    "LOCALHOST:80",
+    "app.localhost",
+    "127.0.0.1:4318",
+    "127.1.2.3",
+    "[::1]:1",
+  ];
+  for (const host of good) assert.equal((await ask({ headers: { host } })).status, 200, host);
+  const bad = [
+    "example.org",
+    "localhost.example.org",
+    "10.0.0.1",
+    "127.0.0.1.example.org",
+    "a b",
+    "",
+  ];
+  for (const host of bad) {
+    assert.deepEqual(await statusOf(await ask({ headers: { host } })), [
+      403,
+      7,
+      "Cannot accept the request: its Host is neither a name of the loopback nor the configured " +
+      "host; set a token to be reached under any name",
+    ], host);
+  }
+  const host = "Collector.example.org:4318";
+  assert.equal((await ask({ headers: { host } }, { host: "collector.example.org" })).status, 200);
+  const authorization = "Bearer s3cret";
+  assert.equal((await ask({ headers: { host, authorization } }, { token: "s3cret" })).status, 200);
+});
+
+Deno.test("a page of another origin is refused, one of this origin is not", async () => {
+  for (const origin of ["https://example.org", "null", "http://localhost:8080"]) {
+    assert.deepEqual(await statusOf(await ask({ headers: { origin } })), [
+      403,
+      7,
+      "Cannot accept the request: it comes from a page of another origin; allow that origin to " +
+      "let it send",
+    ], origin);
+  }
+  const same = { origin: "http://localhost:4318" };
+  assert.equal((await ask({ headers: same })).status, 200);
+});
+
+Deno.test("pages of the allowed origin may send and read the answer, also when it is an error", async () => {
+  const options = { corsOrigin: "https://example.org" };
+  const headers = { origin: "https://example.org" };
+  for (const [body, status] of [[ONE_LOG, 200], ["{", 400]] as const) {
+    const response = await ask({ headers, body }, options);
+    assert.equal(response.status, status);
+    assert.equal(response.headers.get("access-control-allow-origin"), "https://example.org");
+    assert.equal(response.headers.get("access-control-expose-headers"), "retry-after");
+    assert.equal(response.headers.get("vary"), "origin");
+  }
+  const other = await ask({ headers: { origin: "https://example.com" } }, options);
+  assert.equal(other.status, 403);
+  assert.equal(other.headers.get("access-control-allow-origin"), null);
+  assert.equal(other.headers.get("vary"), "origin");
+  const any = await ask({ headers }, { corsOrigin: "*" });
+  assert.equal(any.headers.get("access-control-allow-origin"), "https://example.org");
+  assert.equal((await ask({}, options)).headers.get("access-control-allow-origin"), null);
+});
+
+Deno.test("a preflight of the allowed origin is answered without the token, of others it is not", async () => {
+  const options = { corsOrigin: "https://example.org", token: "s3cret" };
+  const preflight = (origin: string) =>
+    ask({
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-custom",
+      },
+    }, options);
+  const response = await preflight("https://example.org");
+  assert.equal(response.status, 204);
+  assert.equal(response.headers.get("access-control-allow-origin"), "https://example.org");
+  assert.equal(response.headers.get("access-control-allow-methods"), "POST");
+  assert.equal(
+    response.headers.get("access-control-allow-headers"),
+    "authorization,content-type,x-custom",
+  );
+  const refused = await preflight("https://example.com");
+  assert.equal(refused.status, 405);
+  assert.equal(refused.headers.get("access-control-allow-origin"), null);
+});
+
+Deno.test("health tells that the process lives, readiness whether the store can be reached", async () => {
+  const check = async (path: string, health: Store["health"], method = "GET") => {
+    const response = await ask({ path, method }, { store: fakeStore({ health }) });
+    return [response.status, await response.text()];
+  };
+  const bad = () => Promise.reject(new Error("password of postgres is s3cret"));
+  assert.deepEqual(await check("/healthz", bad), [200, '{"status":"ok"}']);
+  assert.deepEqual(await check("/readyz", () => Promise.resolve({ ok: true })), [
+    200,
+    '{"status":"ready"}',
+  ]);
+  assert.deepEqual(await check("/readyz", bad), [503, '{"status":"unavailable"}']);
+  assert.deepEqual(await check("/readyz", () => Promise.resolve({ ok: false })), [
+    503,
+    '{"status":"unavailable"}',
+  ]);
+  assert.equal((await check("/readyz", bad, "HEAD"))[0], 503);
+});
+
+Deno.test("an invalid option is refused by name and value, a token by name alone", () => {
+  const store = fakeStore();
+  const cases: [Record<string, unknown>, string][] = [
+    [{}, "'store': undefined (must have the methods room, write, health)"],
+    [
+      { store, corsOrigin: "example.org" },
+      "'corsOrigin': 'example.org' (must be an origin such as \"https://example.org\", or \"*\")",
+    ],
+    [
+      { store, corsOrigin: "https://example.org/" },
+      "'corsOrigin': 'https://example.org/' (must be an origin such as \"https://example.org\", " +
+      'or "*")',
+    ],
+    [{ store, token: "s3 cret" }, "'token': … (must be printable ASCII without spaces)"],
+    [{ store, token: "" }, "'token': … (must be printable ASCII without spaces)"],
+    [{ store, onError: 1 }, "'onError': 1 (must be a function)"],
+    [{ store, admin: {} }, "'admin': {} (must have the methods query, maintain)"],
+    [{ store, tokn: "s3cret" }, "'options': … (Unrecognized key: \"tokn\")"],
+  ];
+  for (const [options, message] of cases) {
+    assert.throws(() => handler(options as unknown as HandlerOptions), {
+      name: "RangeError",
+      message: `Cannot create a handler with ${message}`,
+    });
+  }
+});
+
+const peer = (hostname: string) => ({ remoteAddr: { transport: "tcp", hostname } });
+
+Deno.test("the admin's query answers with one JSON object a line and says when there are more", async () => {
+  const asked: string[] = [];
+  const admin = {
+    query: (sql: string) => {
+      asked.push(sql);
+      return Promise.resolve({ lines: ['{"a":1}', '{"a":2}'], truncated: true });
+    },
+    maintain: () => Promise.resolve(),
+  };
+  const answer = handler({ store: fakeStore(), admin });
+  const response = await answer(
+    sent({ path: "/api/query", body: '{"sql":"select 1"}' }),
+    peer("127.0.0.1"),
+  );
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("content-type"), "application/x-ndjson");
+  assert.equal(response.headers.get("otel-storage-truncated"), "true");
+  assert.equal(await response.text(), '{"a":1}\n{"a":2}\n');
+  assert.deepEqual(asked, ["select 1"]);
+  for (const body of ["select 1", "{}", '{"sql":""}', '{"sql":1}', ""]) {
+    const response = await answer(sent({ path: "/api/query", body }), peer("::1"));
+    assert.deepEqual(await statusOf(response), [
+      400,
+      3,
+      'Cannot read the query: send {"sql": "select …"}',
+    ]);
+  }
+});
+
+Deno.test("the admin is for this machine or for who has the token, never for a page", async () => {
+  let maintained = 0;
+  const admin = {
+    query: () => Promise.resolve({ lines: [], truncated: false }),
+    maintain: () => Promise.resolve(void maintained++),
+  };
+  const request = (headers: Record<string, string> = {}) =>
+    sent({ path: "/api/maintain", headers, body: null });
+  const open = handler({ store: fakeStore(), admin, corsOrigin: "https://example.org" });
+  for (const address of ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"]) {
+    assert.equal((await open(request(), peer(address))).status, 200, address);
+  }
+  assert.equal((await open(request(), { remoteAddr: { transport: "unix" } })).status, 200);
+  assert.equal(maintained, 5);
+  for (const info of [peer("192.168.0.2"), peer("::2"), peer("localhost"), undefined]) {
+    assert.deepEqual(await statusOf(await open(request(), info)), [
+      403,
+      7,
+      "Cannot accept the request: without a token, only this machine may ask for this",
+    ]);
+  }
+  for (const origin of ["https://example.org", "http://localhost:8080"]) {
+    assert.equal((await open(request({ origin }), peer("127.0.0.1"))).status, 403);
+  }
+  assert.equal((await open(request({ host: "example.org" }), peer("127.0.0.1"))).status, 403);
+  const closed = handler({ store: fakeStore(), admin, token: "s3cret" });
+  assert.equal((await closed(request(), peer("127.0.0.1"))).status, 401);
+  const authorization = "Bearer s3cret";
+  assert.equal((await closed(request({ authorization }), peer("192.168.0.2"))).status, 200);
+  assert.equal(maintained, 6);
+});
