@@ -390,6 +390,8 @@ for (const driver of drivers) {
       ]);
       assert.deepEqual(rows, [{ dropped: false }], name);
     }
+    const drop = "select otel_data.expire('spans_20261123', $1::timestamptz) as dropped";
+    assert.deepEqual(await database.query(drop, ["2026-11-23T23:59:59Z"]), [{ dropped: false }]);
     assert.equal((await listed(database)).length, 1);
   });
 
@@ -746,6 +748,33 @@ Deno.test("seal removes the index that an interrupted rebuild left behind", onSe
   assert.ok(report.sealed.includes("spans_20261120"));
   assert.deepEqual(report.postponed, []);
   assert.equal(await count(database, "pg_class where relname = 'spans_20261120_ccnew'"), 0);
+});
+
+Deno.test("a dimension that a writer is renewing is left to it", onServer, async () => {
+  await using test = await migrated("postgres");
+  const { database } = test;
+  await database.query(
+    "insert into otel_data.names values (1, 'renewed', '2020-01-01'), (2, 'old', '2020-01-01')",
+  );
+  await using _writer = await underWay(
+    database,
+    "update otel_data.names set last_used = '2026-11-23' where id = 1",
+  );
+  const report = await upkeep(database).partitions.maintain();
+  assert.equal(report.expiredDimensions, 1);
+  assert.deepEqual(await database.query("select id from otel_data.names"), [{ id: 1n }]);
+});
+
+Deno.test("no function waits longer than a second for a lock", onServer, async () => {
+  await using test = await migrated("postgres");
+  const locking = await test.database.query(`
+    select proname::text as name, 'lock_timeout=1s' = any (proconfig) as bounded from pg_proc
+    where pronamespace = 'otel_data'::regnamespace and prosrc ~ 'lock table|execute step;' order by 1`);
+  assert.deepEqual(locking, [
+    { name: "ensure", bounded: true },
+    { name: "expire", bounded: true },
+    { name: "seal", bounded: true },
+  ]);
 });
 
 Deno.test("maintain fails when the database cannot be reached", onServer, async () => {
