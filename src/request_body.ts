@@ -156,6 +156,8 @@ export class RequestBodies {
   #heldHighWater = 0;
 
   /**
+   * Nothing is held yet.
+   *
    * @param limits The bounds.
    * @throws {RangeError} A limit is unknown or out of range; the message names it and its value.
    */

@@ -60,8 +60,8 @@ export interface Admin {
     sql: string,
     options: { readonly signal: AbortSignal },
   ): Promise<{ readonly lines: readonly string[]; readonly truncated: boolean }>;
-  /** Makes partitions ahead, seals and expires. */
-  maintain(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Makes partitions ahead, seals and expires; counts what it did. */
+  maintain(options: { readonly signal: AbortSignal }): Promise<Readonly<Record<string, number>>>;
 }
 
 /** Options of {@linkcode handler}. */
@@ -315,8 +315,7 @@ class Server {
   }
 
   async #maintain(admin: Admin, request: Request): Promise<Response> {
-    await admin.maintain({ signal: request.signal });
-    return json(200, { status: "ok" });
+    return json(200, await admin.maintain({ signal: request.signal }));
   }
 
   #refuse(request: Request, error: unknown): Response {
@@ -389,7 +388,7 @@ function isUnavailable(error: unknown): error is Error & { readonly retryAfterMs
     typeof error.retryAfterMs === "number";
 }
 
-function json(status: number, value: Readonly<Record<string, string>>): Response {
+function json(status: number, value: Readonly<Record<string, string | number>>): Response {
   return Response.json(value, { status });
 }
 

@@ -489,7 +489,7 @@ Deno.test("the admin's query answers with one JSON object a line and says when t
       asked.push(sql);
       return Promise.resolve({ lines: ['{"a":1}', '{"a":2}'], truncated: true });
     },
-    maintain: () => Promise.resolve(),
+    maintain: () => Promise.resolve({ created: 0 }),
   };
   const answer = handler({ store: fakeStore(), admin });
   const response = await answer(
@@ -515,7 +515,7 @@ Deno.test("the admin is for this machine or for who has the token, never for a p
   let maintained = 0;
   const admin = {
     query: () => Promise.resolve({ lines: [], truncated: false }),
-    maintain: () => Promise.resolve(void maintained++),
+    maintain: () => Promise.resolve({ created: maintained++ }),
   };
   const request = (headers: Record<string, string> = {}) =>
     sent({ path: "/api/maintain", headers, body: null });

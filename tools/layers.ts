@@ -59,7 +59,10 @@ const LAYERS: readonly (readonly (readonly string[])[])[] = [
   ],
   [["adapter.ts"]],
   [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],
-  [["collector.ts"], ["../mod.ts"]],
+  [
+    ["collector_args.ts", "sql_query.ts", "sql_table.ts", "ask_collector.ts", "collector.ts"],
+    ["../mod.ts"],
+  ],
 ];
 
 /** The files that may say `Deno`; the rest is web-standard TypeScript and `node:` modules. */

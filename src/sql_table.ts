@@ -1,0 +1,63 @@
+/**
+ * Rows as a table for a terminal.
+ *
+ * @module
+ */
+
+/** Longer cells are cut. */
+const CELL_WIDTH = 80;
+
+/**
+ * Draws rows as a table: numbers to the right, nothing for null, JSON for lists and objects. What
+ * would move the cursor or colour the terminal is escaped: the cells come from outside.
+ *
+ * @param lines Each row as a JSON object, all with the same names.
+ * @returns Lines that end with a line break each; the last one counts the rows.
+ */
+export function drawTable(lines: readonly string[]): string {
+  const rows = lines.map(parseRow);
+  const names = Object.keys(rows[0] ?? {});
+  const columns = names.map((name) => {
+    const cells = rows.map((row) => cell(row[name]));
+    const width = Math.max(name.length, ...cells.map(({ length }) => length));
+    const numeric = rows.some((row) => isRaw(row[name])) &&
+      rows.every((row) => row[name] === null || isRaw(row[name]));
+    const pad = (text: string) => numeric ? text.padStart(width) : text.padEnd(width);
+    return { head: name.padEnd(width), rule: "─".repeat(width), cells: cells.map(pad) };
+  });
+  const draw = (parts: readonly string[], gap: string) => parts.join(gap).trimEnd() + "\n";
+  const count = `(${rows.length} ${rows.length === 1 ? "row" : "rows"})\n`;
+  if (columns.length === 0) return count;
+  return draw(columns.map(({ head }) => head), " │ ") +
+    draw(columns.map(({ rule }) => rule), "─┼─") +
+    rows.map((_, at) => draw(columns.map(({ cells }) => cells[at]!), " │ ")).join("") +
+    count;
+}
+
+// What TypeScript does not know yet: https://tc39.es/proposal-json-parse-with-source/
+const { rawJSON, isRawJSON } = JSON as unknown as {
+  rawJSON(text: string): object;
+  isRawJSON(value: unknown): boolean;
+};
+
+/** Numbers stay as they are written: a double could not hold all of them. */
+function parseRow(line: string): Record<string, unknown> {
+  const keep = (_name: string, value: unknown, context?: { readonly source?: string }) =>
+    typeof value === "number" && context?.source !== undefined ? rawJSON(context.source) : value;
+  return JSON.parse(line, keep);
+}
+
+function isRaw(value: unknown): boolean {
+  return isRawJSON(value);
+}
+
+function cell(value: unknown): string {
+  if (value === null) return "";
+  const text = (typeof value === "string" ? value : JSON.stringify(value))
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
+  return text.length <= CELL_WIDTH ? text : `${text.slice(0, CELL_WIDTH - 1)}…`;
+}
+
+function escaped(character: string): string {
+  return character === "\n" ? "\\n" : `\\u{${character.codePointAt(0)!.toString(16)}}`;
+}
