@@ -87,7 +87,7 @@ export function encodeRequest<S extends Signal>(signal: S, request: ExportReques
  *
  * assert.throws(
  *   () => parseRequestJson("logs", '{"resourceLogs":[{"scopeLogs":"none"}]}'),
- *   { path: "resourceLogs[0].scopeLogs", reason: 'expected an array, got string "none"' },
+ *   { path: "resourceLogs[0].scopeLogs", reason: "expected an array, got string" },
  * );
  * ```
  */

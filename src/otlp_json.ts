@@ -75,8 +75,15 @@ function parse(text: string): unknown {
     const value = JSON.parse(text);
     return LONG_NUMBER.test(text) ? JSON.parse(quoteLongNumbers(text)) : value;
   } catch (cause) {
-    throw new OtlpDecodeError(`expected JSON: ${(cause as Error).message}`, "", { cause });
+    throw new OtlpDecodeError(`expected JSON, ${flawOf(cause as SyntaxError)}`, "", { cause });
   }
+}
+
+/** What is wrong with text, without the piece of it that the engine's message quotes. */
+function flawOf({ message }: SyntaxError): string {
+  const [, position] = /at position (\d+)/.exec(message) ?? [];
+  if (position !== undefined) return `got a flaw at character ${position}`;
+  return message.includes("end of JSON") ? "got its beginning" : "got something else";
 }
 
 /** Puts the numbers of 16 and more characters into quotes. `text` is valid JSON. */
@@ -219,7 +226,7 @@ function readBase64(text: string): Uint8Array {
     const alphabet = /[-_]/.test(text) ? "base64url" : "base64";
     return Uint8Array.fromBase64(text, { alphabet });
   } catch (cause) {
-    throw new OtlpDecodeError(`expected base64, got ${shown(text)}`, "", { cause });
+    throw new OtlpDecodeError(`expected base64, got another string`, "", { cause });
   }
 }
 
@@ -236,7 +243,7 @@ function readInteger(json: unknown, min: bigint, end: bigint): bigint {
   const value = toInteger(json);
   if (value === undefined) throw expected("an integer", json);
   if (value < min || value >= end) {
-    throw new OtlpDecodeError(`expected an integer from ${min} to ${end - 1n}, got ${value}`);
+    throw new OtlpDecodeError(`expected an integer from ${min} to ${end - 1n}, got another one`);
   }
   return value;
 }
@@ -267,14 +274,10 @@ function expected(what: string, json: unknown): OtlpDecodeError {
   return new OtlpDecodeError(`expected ${what}, got ${shown(json)}`);
 }
 
-/** A value as an error shows it: its type, and itself if it is short. */
+/** A value as an error shows it: its type. What clients send is not for logs. */
 function shown(json: unknown): string {
   if (json === null) return "null";
-  if (typeof json === "object") return Array.isArray(json) ? "array" : "object";
-  const text = JSON.stringify(json);
-  return text.length <= 40
-    ? `${typeof json} ${text}`
-    : `a ${typeof json} of ${text.length} characters`;
+  return Array.isArray(json) ? "array" : typeof json;
 }
 
 function plainMessage(message: Message, model: Model, level: number): object {

@@ -235,7 +235,7 @@ Deno.test("integer values that are no int64 are kept as doubles, as JavaScript c
     assert.equal(pointOf(`{"asInt":${json}}`).asInt, undefined, json);
   }
   assert.throws(() => bodyOf('{"intValue":"many"}'), {
-    reason: 'expected an integer, got string "many"',
+    reason: "expected an integer, got string",
   });
   assert.throws(() => logOf('{"timeUnixNano":1e20}'), OtlpDecodeError);
 });
@@ -306,7 +306,7 @@ Deno.test("enums are numbers or names, and open", () => {
   );
   assert.throws(() => spanOf('{"kind":"SERVER"}'), {
     path: "resourceSpans[0].scopeSpans[0].spans[0].kind",
-    reason: 'expected an integer, got string "SERVER"',
+    reason: "expected an integer, got string",
   });
   assert.throws(() => spanOf('{"kind":"__proto__"}'), OtlpDecodeError);
 });
@@ -356,24 +356,24 @@ Deno.test("a wrong type is an error with its path", () => {
   const cases: [text: string, path: string, reason: string][] = [
     ["[]", "", "expected an object, got array"],
     ["null", "", "expected an object, got null"],
-    ['"x"', "", 'expected an object, got string "x"'],
+    ['"x"', "", "expected an object, got string"],
     ['{"resourceLogs":{}}', "resourceLogs", "expected an array, got object"],
-    ['{"resourceLogs":"x"}', "resourceLogs", 'expected an array, got string "x"'],
-    ['{"resourceLogs":[1]}', "resourceLogs[0]", "expected an object, got number 1"],
+    ['{"resourceLogs":"x"}', "resourceLogs", "expected an array, got string"],
+    ['{"resourceLogs":[1]}', "resourceLogs[0]", "expected an object, got number"],
     [
       '{"resourceLogs":[{},{"scopeLogs":[{"logRecords":[{"body":"text"}]}]}]}',
       "resourceLogs[1].scopeLogs[0].logRecords[0].body",
-      'expected an object, got string "text"',
+      "expected an object, got string",
     ],
     [
       '{"resourceLogs":[{"resource":{"attributes":[{"key":"a"},{"key":5}]}}]}',
       "resourceLogs[0].resource.attributes[1].key",
-      "expected a string, got number 5",
+      "expected a string, got number",
     ],
     [
       '{"resourceLogs":[{"resource":{"droppedAttributesCount":-1}}]}',
       "resourceLogs[0].resource.droppedAttributesCount",
-      "expected an integer from 0 to 4294967295, got -1",
+      "expected an integer from 0 to 4294967295, got another one",
     ],
     [
       '{"resourceLogs":[{"resource":{"entityRefs":[{"idKeys":["a",null]}]}}]}',
@@ -388,14 +388,14 @@ Deno.test("a wrong type is an error with its path", () => {
     [
       `{"resourceLogs":[{"resource":"${"x".repeat(100)}"}]}`,
       "resourceLogs[0].resource",
-      "expected an object, got a string of 102 characters",
+      "expected an object, got string",
     ],
   ];
   for (const [text, path, reason] of cases) {
     assert.throws(() => parseRequestJson("logs", text), { name: "OtlpDecodeError", path, reason });
   }
-  assert.throws(() => bodyOf('{"boolValue":1}'), { reason: "expected a boolean, got number 1" });
-  assert.throws(() => spanOf('{"traceId":5}'), { reason: "expected a string, got number 5" });
+  assert.throws(() => bodyOf('{"boolValue":1}'), { reason: "expected a boolean, got number" });
+  assert.throws(() => spanOf('{"traceId":5}'), { reason: "expected a string, got number" });
   assert.throws(() => spanOf('{"kind":2147483648}'), OtlpDecodeError);
   assert.throws(() => spanOf('{"kind":1.5}'), OtlpDecodeError);
   assert.throws(() => spanOf('{"startTimeUnixNano":-1}'), OtlpDecodeError);
@@ -417,7 +417,7 @@ Deno.test("text that is no JSON is an error with its cause", () => {
   ) {
     assert.throws(() => parseRequestJson("logs", text), (error) => {
       assert.ok(error instanceof OtlpDecodeError);
-      assert.match(error.message, /^Cannot decode OTLP: expected JSON: /);
+      assert.match(error.message, /^Cannot decode OTLP: expected JSON, got /);
       assert.ok(error.cause instanceof SyntaxError);
       return true;
     });
