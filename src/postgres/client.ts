@@ -49,6 +49,7 @@ export interface PostgresJsStatements {
 
 /** How a statement of {@linkcode PostgresJs} is sent. */
 export interface PostgresJsOptions {
+  readonly prepare?: boolean;
   /** By the simple protocol, which takes no parameters. */
   readonly simple?: boolean;
 }
@@ -119,8 +120,11 @@ class PostgresJsClient implements CallbackClient<PostgresJsStatements> {
   }
 
   async execute(script: string): Promise<void> {
-    this.#running = this.#client.unsafe(script);
-    await this.#running;
+    // Of a script with a BEGIN of its own, it wants to be told.
+    await this.#client.begin(async (on) => {
+      this.#running = on.unsafe(script);
+      await this.#running;
+    });
   }
 
   async copyIn(

@@ -58,25 +58,23 @@ async function answer(call: PGliteCall): Promise<unknown> {
 }
 
 async function open(dataDir: string, snapshot: Blob | undefined): Promise<void> {
-  if (!dataDir.startsWith("memory://")) {
-    await mkdir(dataDir, { recursive: true });
-    await checkVersion(dataDir);
-  }
-  instance = await PGlite.create({ dataDir, ...(snapshot && { loadDataDir: snapshot }) });
+  const isNew = dataDir.startsWith("memory://") || await isNewFolder(dataDir);
+  instance = await PGlite.create({ dataDir, ...(isNew && snapshot && { loadDataDir: snapshot }) });
   client = new PGliteClient(instance);
   await instance.exec("set timezone = 'UTC'");
 }
 
-/** Opening the files of another major version would destroy them. */
-async function checkVersion(dataDir: string): Promise<void> {
-  const version = await readFile(`${dataDir}/PG_VERSION`, "utf8").then(
-    (text) => text.trim(),
-    (error) => {
-      if (error.code === "ENOENT") return EMBEDDED_VERSION;
-      throw error;
-    },
-  );
-  if (version === EMBEDDED_VERSION) return;
+/** @throws {Error} When it was made by another major version, whose opening would destroy it. */
+async function isNewFolder(dataDir: string): Promise<boolean> {
+  await mkdir(dataDir, { recursive: true });
+  let version: string;
+  try {
+    version = (await readFile(`${dataDir}/PG_VERSION`, "utf8")).trim();
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "ENOENT") return true;
+    throw error;
+  }
+  if (version === EMBEDDED_VERSION) return false;
   throw new Error(
     `Cannot open ${dataDir}: it was made by Postgres ${version}, this release embeds Postgres ` +
       `${EMBEDDED_VERSION}. Nothing was changed. Export it with the release that made it: ` +

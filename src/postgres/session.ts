@@ -35,6 +35,8 @@ export interface SessionSource {
 
 /** How long `close` waits for what is in flight, in milliseconds. */
 const CLOSE_GRACE_MS = 5_000;
+/** How long `close` then waits for what it has cancelled. */
+const CANCEL_GRACE_MS = 1_000;
 
 /** Settles as `work` does, or rejects with the reason of the signal that is aborted before. */
 async function abortable<T>(work: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
@@ -201,7 +203,11 @@ export class SessionDatabase implements Database {
   }
 
   /** Runs `work` with a connection. */
-  async #use<T>(work: (lease: Lease) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  #use<T>(work: (lease: Lease) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#track(this.#leased(work, signal));
+  }
+
+  async #leased<T>(work: (lease: Lease) => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#closed) throw closed("Cannot use the database: it is closed");
     if (this.#scope.getStore()?.open) {
       throw new Error(
@@ -211,7 +217,7 @@ export class SessionDatabase implements Database {
     signal?.throwIfAborted();
     const signals = signal ? [signal, this.#ended.signal] : [this.#ended.signal];
 
-    const acquired = this.#track(this.#source.acquire());
+    const acquired = this.#source.acquire();
     let session: Session;
     try {
       session = await abortable(acquired, signals);
@@ -265,15 +271,20 @@ export class SessionDatabase implements Database {
   }
 
   async #close(): Promise<void> {
-    const grace = Promise.withResolvers<void>();
-    const timer = setTimeout(grace.resolve, this.#closeGraceMs);
-    await Promise.race([this.#settled(), grace.promise]);
-    clearTimeout(timer);
+    await this.#settled(this.#closeGraceMs);
     this.#ended.abort(closed("Cannot finish: the database was closed"));
+    await this.#settled(CANCEL_GRACE_MS);
     await this.#source.close();
   }
 
-  async #settled(): Promise<void> {
-    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+  /** Waits until nothing is in flight, but not longer than `limitMs`. */
+  async #settled(limitMs: number): Promise<void> {
+    const limit = Promise.withResolvers<boolean>();
+    const timer = setTimeout(limit.resolve, limitMs, true);
+    let late = false;
+    while (this.#inFlight.size > 0 && !late) {
+      late = await Promise.race([limit.promise, Promise.all(this.#inFlight).then(() => false)]);
+    }
+    clearTimeout(timer);
   }
 }
