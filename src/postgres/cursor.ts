@@ -30,26 +30,31 @@ const EMPTY = new Uint8Array(0);
 export class Cursor {
   /** What is read. */
   bytes: Uint8Array = EMPTY;
+  /** The same bytes, to read numbers. */
+  view: DataView = new DataView(EMPTY.buffer);
   /** The position of the next read. */
   at = 0;
-  /** Lower and upper half, unsigned, of the last 64-bit value read. */
+  /** Where the bytes of the last field read begin and end. */
+  from = 0;
+  to = 0;
+  /** Lower and upper half, unsigned, of the last number read. */
   lo = 0;
   hi = 0;
-  #view: DataView = new DataView(EMPTY.buffer);
 
   /** Starts over on other bytes. */
   reset(bytes: Uint8Array): void {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = 0;
   }
 
-  /** A varint's lower 32 bits, unsigned: tags, lengths, enums, booleans. */
+  /** A varint into `lo` and `hi`; returns its lower 32 bits, unsigned. */
   varint(end: number): number {
     const byte = this.bytes[this.at]!;
     if (byte < 0x80 && this.at < end) {
       this.at++;
-      return byte;
+      this.hi = 0;
+      return this.lo = byte;
     }
     this.varint64(end);
     return this.lo;
@@ -80,48 +85,94 @@ export class Cursor {
     throw new MalformedError("varint of more than ten bytes");
   }
 
-  /** Reads a length and returns where the message, string or bytes that follow end. */
-  stop(end: number): number {
-    const length = this.varint(end);
-    const stop = this.at + length;
-    if (stop > end) throw new MalformedError("length past the end");
-    return stop;
-  }
-
   /** Eight bytes, little-endian, into `lo` and `hi`. */
   fixed64(end: number): void {
     const at = this.at;
     if (at + 8 > end) throw new MalformedError("fixed64 past the end");
-    this.lo = this.#view.getUint32(at, true);
-    this.hi = this.#view.getUint32(at + 4, true);
+    this.lo = this.view.getUint32(at, true);
+    this.hi = this.view.getUint32(at + 4, true);
     this.at = at + 8;
   }
 
-  /** Four bytes, little-endian, unsigned. */
-  fixed32(end: number): number {
+  /** Four bytes, little-endian, into `lo`. */
+  fixed32(end: number): void {
     const at = this.at;
     if (at + 4 > end) throw new MalformedError("fixed32 past the end");
+    this.lo = this.view.getUint32(at, true);
+    this.hi = 0;
     this.at = at + 4;
-    return this.#view.getUint32(at, true);
   }
 
   /** The double whose eight bytes begin at `at`, which the caller has checked to be there. */
   doubleAt(at: number): number {
-    return this.#view.getFloat64(at, true);
+    return this.view.getFloat64(at, true);
   }
 
   /**
-   * Passes over a field that is not one of `known`.
+   * Reads the next field whole and returns its tag. What it holds is then in `from` and `to` (length
+   * delimited), or in `lo` and `hi`, with `from` saying where it begins (all other wire types).
    *
-   * @param tag The tag just read.
+   * @param end The end of the message; the cursor stands before it.
+   */
+  next(end: number): number {
+    const { bytes } = this;
+    let tag = bytes[this.at]!;
+    if ((tag & 0x87) === 2) {
+      // A short string, bytes or message, as most fields are.
+      const from = this.at + 2;
+      const length = bytes[from - 1]!;
+      if (length < 0x80 && from + length <= end) {
+        this.from = from;
+        this.at = this.to = from + length;
+        return tag;
+      }
+    }
+    if (tag < 0x80) this.at++;
+    else {
+      this.varint64(end);
+      tag = this.lo;
+    }
+    switch (tag & 7) {
+      case 0:
+        this.from = this.at;
+        this.varint(end);
+        break;
+      case 1:
+        this.from = this.at;
+        this.fixed64(end);
+        break;
+      case 2: {
+        let length = bytes[this.at]!;
+        if (length < 0x80 && this.at < end) this.at++;
+        else {
+          this.varint64(end);
+          length = this.lo;
+        }
+        this.from = this.at;
+        this.to = this.at + length;
+        if (this.to > end) throw new MalformedError("length past the end");
+        this.at = this.to;
+        break;
+      }
+      case 5:
+        this.fixed32(end);
+        break;
+      default:
+        this.#pass(tag, end, 0);
+    }
+    return tag;
+  }
+
+  /**
+   * Lets a field that was read pass, unless it is one of `known`.
+   *
    * @param known Bit n set: field n of this message is known, so that it came with a wrong wire type.
    */
-  skip(tag: number, end: number, known: number): void {
+  unknown(tag: number, known: number): void {
     const field = tag >>> 3;
     if (field === 0 || (field < 31 && (known & (1 << field)) !== 0)) {
       throw new MalformedError("wrong wire type");
     }
-    this.#pass(tag, end, 0);
   }
 
   #pass(tag: number, end: number, depth: number): void {
@@ -131,7 +182,9 @@ export class Cursor {
       case 1:
         return this.fixed64(end);
       case 2:
-        this.at = this.stop(end);
+        this.varint(end);
+        this.at += this.lo;
+        if (this.at > end) throw new MalformedError("length past the end");
         return;
       case 3: {
         if (depth >= MAX_GROUP_DEPTH) throw new MalformedError("groups nested too deeply");

@@ -100,10 +100,10 @@ export class Dimensions {
     urlTo: number,
   ): ResourceDimension {
     const key = this.#keyOf(source, from, to, urlFrom, urlTo);
-    let found = this.#resources.get(key.bytes, 0, key.at);
+    let found = this.#resources.get(key.view, 0, key.at);
     if (found === undefined) {
       found = this.#newResource(source.slice(from, to), textOf(source, urlFrom, urlTo));
-      this.#resources.add(key.bytes, 0, key.at, found);
+      this.#resources.add(key.view, 0, key.at, found);
     }
     const { service } = found;
     if (service !== undefined && service.writtenMinute !== Math.floor(this.#nowMs / MINUTE_MS)) {
@@ -170,10 +170,10 @@ export class Dimensions {
     urlTo: number,
   ): Dimension {
     const key = this.#keyOf(source, from, to, urlFrom, urlTo);
-    let found = this.#scopes.get(key.bytes, 0, key.at);
+    let found = this.#scopes.get(key.view, 0, key.at);
     if (found === undefined) {
       found = this.#newScope(source.slice(from, to), textOf(source, urlFrom, urlTo));
-      this.#scopes.add(key.bytes, 0, key.at, found);
+      this.#scopes.add(key.view, 0, key.at, found);
     }
     return found;
   }
@@ -187,15 +187,11 @@ export class Dimensions {
     let name = "";
     let version = "";
     while (cursor.at < message.length) {
-      const tag = cursor.varint(message.length);
+      const tag = cursor.next(message.length);
       if (tag === 0x0a || tag === 0x12) {
-        const stop = cursor.stop(message.length);
-        const text = textOf(message, cursor.at, stop);
+        const text = textOf(message, cursor.from, cursor.to);
         if (tag === 0x0a) name = text;
         else version = text;
-        cursor.at = stop;
-      } else {
-        cursor.skip(tag, message.length, 0);
       }
     }
     this.#rows.add("scopes", {
@@ -209,14 +205,14 @@ export class Dimensions {
     return { lo, hi, tooDeep: false };
   }
 
-  /** The span name `source[from, to)`. */
-  name(source: Uint8Array, from: number, to: number): Dimension {
-    let found = this.#names.get(source, from, to);
+  /** The span name that lies in the bytes of `cursor`. */
+  name(cursor: Cursor, from: number, to: number): Dimension {
+    let found = this.#names.get(cursor.view, from, to);
     if (found === undefined) {
-      const { lo, hi, text: id } = contentId("name", source.subarray(from, to));
-      this.#rows.add("names", { id, name: textOf(source, from, to) });
+      const { lo, hi, text: id } = contentId("name", cursor.bytes.subarray(from, to));
+      this.#rows.add("names", { id, name: textOf(cursor.bytes, from, to) });
       found = { lo, hi, tooDeep: false };
-      this.#names.add(source, from, to, found);
+      this.#names.add(cursor.view, from, to, found);
     }
     return found;
   }
@@ -224,18 +220,17 @@ export class Dimensions {
   /**
    * A metric, by its Metric message without points.
    *
-   * @param message The message, from 0 to `end`.
+   * @param message The message.
    * @param describe What its columns hold, called when it is new; `undefined` when its metadata
    * nests too deeply.
    */
   metric(
-    message: Uint8Array,
-    end: number,
+    message: JsonBuffer,
     describe: () => MetricDescription | undefined,
   ): Dimension {
-    let found = this.#metrics.get(message, 0, end);
+    let found = this.#metrics.get(message.view, 0, message.at);
     if (found === undefined) {
-      const bytes = message.subarray(0, end);
+      const bytes = message.bytes.subarray(0, message.at);
       const { lo, hi, text: id } = contentId("metric", bytes);
       const description = describe();
       if (description !== undefined) {
@@ -251,7 +246,7 @@ export class Dimensions {
         });
       }
       found = { lo, hi, tooDeep: description === undefined };
-      this.#metrics.add(message, 0, end, found);
+      this.#metrics.add(message.view, 0, message.at, found);
     }
     return found;
   }
@@ -279,7 +274,7 @@ export class Dimensions {
         attributes.offsets[n * 2 + 1]!,
       );
     }
-    let found = this.#series.get(key.bytes, 0, key.at);
+    let found = this.#series.get(key.view, 0, key.at);
     if (found === undefined) {
       const { lo, hi, text: id } = contentId("series", key.bytes.subarray(0, key.at));
       const json = this.#json;
@@ -300,7 +295,7 @@ export class Dimensions {
         });
       }
       found = { lo, hi, tooDeep: json.tooDeep };
-      this.#series.add(key.bytes, 0, key.at, found);
+      this.#series.add(key.view, 0, key.at, found);
     }
     return found;
   }
@@ -337,13 +332,11 @@ export class Dimensions {
     cursor.reset(message);
     ranges.clear();
     while (cursor.at < length) {
-      const tag = cursor.varint(length);
+      const tag = cursor.next(length);
       if (tag === shape.attributes) {
-        const stop = cursor.stop(length);
-        ranges.push(cursor.at, stop);
-        cursor.at = stop;
-      } else {
-        cursor.skip(tag, length, shape.tags.includes(tag) ? 0 : shape.fields);
+        ranges.push(cursor.from, cursor.to);
+      } else if (!shape.tags.includes(tag)) {
+        cursor.unknown(tag, shape.fields);
       }
     }
     const json = this.#json;

@@ -41,13 +41,13 @@ export class JsonBuffer extends RowBuffer {
 
   /** Begins a jsonb field: its length, then the version byte. */
   openJson(): number {
-    this.reserve(16);
+    this.reserve(0);
     const start = this.open();
     this.bytes[this.at++] = 1;
     return start;
   }
 
-  /** One ASCII character. The caller has reserved room. */
+  /** One ASCII character, for which the spare room is enough. */
   char(code: number): void {
     this.bytes[this.at++] = code;
   }
@@ -61,20 +61,33 @@ export class JsonBuffer extends RowBuffer {
     this.at = at;
   }
 
-  /** A JSON string of UTF-8 bytes; NUL and invalid UTF-8 become U+FFFD. */
-  string(source: Uint8Array, from: number, to: number): void {
-    this.reserve((to - from) * 6 + 16);
-    const { bytes } = this;
+  /** The UTF-8 bytes from one place of the cursor's to another as a JSON string; NUL and invalid UTF-8 become U+FFFD. */
+  string(cursor: Cursor, from: number, to: number): void {
+    this.reserve(to - from);
+    const { bytes, view } = this;
     let at = this.at;
     bytes[at++] = QUOTE;
-    let i = from;
-    let byte = 0;
-    while (i < to && PLAIN[byte = source[i]!] === 1) {
-      bytes[at++] = byte;
-      i++;
+    const last = to - 4;
+    if (from <= last) {
+      // Four bytes at a time, the last four again if need be; most strings need no second look.
+      let special = 0;
+      for (let i = from; i < last; i += 4) {
+        const four = cursor.view.getInt32(i, true);
+        special |= specialBytes(four);
+        view.setInt32(at + i - from, four, true);
+      }
+      const four = cursor.view.getInt32(last, true);
+      special |= specialBytes(four);
+      view.setInt32(at + last - from, four, true);
+      if ((special & 0x80808080) === 0) {
+        at += to - from;
+        bytes[at] = QUOTE;
+        this.at = at + 1;
+        return;
+      }
     }
     this.at = at;
-    if (i < to) this.#escaped(source, i, to);
+    this.#escaped(cursor.bytes, from, to);
     this.bytes[this.at++] = QUOTE;
   }
 
@@ -85,8 +98,10 @@ export class JsonBuffer extends RowBuffer {
       source = clean;
       from = 0;
       to = clean.length;
-      this.reserve(to * 6 + 16);
     }
+    let escapes = 0;
+    for (let i = from; i < to; i++) if (PLAIN[source[i]!] === 0 && source[i]! < 0x80) escapes++;
+    this.reserve(to - from + escapes * 5);
     const { bytes } = this;
     let at = this.at;
     for (let i = from; i < to; i++) {
@@ -109,7 +124,11 @@ export class JsonBuffer extends RowBuffer {
 
   /** A double as a JSON number that keeps a fraction once jsonb has normalised it. */
   double(value: number): void {
-    if (Number.isInteger(value)) {
+    const hundredths = Math.round(value * 100);
+    if (Math.abs(hundredths) < 0x40000000 && hundredths / 100 === value && value !== 0) {
+      // The nearest double to a short decimal reads back as itself; printing integers is far cheaper.
+      this.#hundredths(hundredths);
+    } else if (Number.isInteger(value)) {
       if (value === 0 && 1 / value < 0) this.inexact = true;
       // An exponent would come out of jsonb as an integer.
       this.ascii(Math.abs(value) < 1e21 ? String(value) : BigInt(value).toString());
@@ -119,6 +138,22 @@ export class JsonBuffer extends RowBuffer {
     } else {
       this.ascii(`"${value}"`);
     }
+  }
+
+  #hundredths(value: number): void {
+    this.reserve(16);
+    const { bytes } = this;
+    if (value < 0) {
+      bytes[this.at++] = 0x2d; // -
+      value = -value;
+    }
+    const whole = (value / 100) | 0;
+    const rest = value - whole * 100;
+    this.ascii(String(whole));
+    bytes[this.at++] = 0x2e; // .
+    const tenth = (rest / 10) | 0;
+    bytes[this.at++] = 0x30 + tenth;
+    if (rest !== tenth * 10) bytes[this.at++] = 0x30 + rest - tenth * 10;
   }
 
   /** A time in nanoseconds as a decimal string: 64-bit numbers are strings in OTLP JSON. */
@@ -192,13 +227,15 @@ export class JsonBuffer extends RowBuffer {
       this.ascii("null");
       return;
     }
-    let kind = 0;
-    let from = 0;
-    let to = 0;
-    let lo = 0;
-    let hi = 0;
+    const { bytes, at } = cursor;
+    if (bytes[at] === 0x0a && bytes[at + 1]! < 0x80 && at + 2 + bytes[at + 1]! === end) {
+      // Nothing but a short string, as most values are.
+      cursor.at = end;
+      return this.string(cursor, at + 2, end);
+    }
+    let kind = 0, from = 0, to = 0, lo = 0, hi = 0;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag) {
         case 0x0a:
         case 0x2a:
@@ -207,30 +244,27 @@ export class JsonBuffer extends RowBuffer {
           if (kind === tag && (tag === 0x2a || tag === 0x32)) {
             throw new IrregularError("a list or map of a value twice");
           }
-          to = cursor.stop(end);
-          from = cursor.at;
-          cursor.at = to;
+          from = cursor.from;
+          to = cursor.to;
           kind = tag;
           break;
         case 0x10:
         case 0x18:
-          cursor.varint64(end);
           lo = cursor.lo;
           hi = cursor.hi;
           kind = tag;
           break;
         case 0x21:
-          from = cursor.at;
-          cursor.fixed64(end);
+          from = cursor.from;
           kind = tag;
           break;
         default:
-          cursor.skip(tag, end, ANY_VALUE);
+          cursor.unknown(tag, ANY_VALUE);
       }
     }
     switch (kind) {
       case 0x0a:
-        return this.string(cursor.bytes, from, to);
+        return this.string(cursor, from, to);
       case 0x10:
         return this.ascii((lo | hi) !== 0 ? "true" : "false");
       case 0x18:
@@ -267,23 +301,23 @@ export class JsonBuffer extends RowBuffer {
     close: number,
   ): void {
     cursor.at = from;
-    this.reserve(16);
+    this.reserve(0);
     this.char(open);
     let first = true;
     while (cursor.at < to) {
-      const tag = cursor.varint(to);
+      const tag = cursor.next(to);
       if (tag !== 0x0a) {
-        cursor.skip(tag, to, LIST);
+        cursor.unknown(tag, LIST);
         continue;
       }
-      const stop = cursor.stop(to);
-      this.reserve(16);
+      const stop = cursor.to;
+      cursor.at = cursor.from;
       if (!first) this.char(COMMA);
       first = false;
       if (open === 0x7b) this.keyValue(cursor, stop, depth + 1);
       else this.anyValue(cursor, stop, depth + 1);
     }
-    this.reserve(16);
+    this.reserve(0);
     this.char(close);
   }
 
@@ -294,27 +328,33 @@ export class JsonBuffer extends RowBuffer {
    * @param depth The level of the value, 1 for an attribute.
    */
   keyValue(cursor: Cursor, end: number, depth: number): void {
-    let keyFrom = 0;
-    let keyTo = 0;
-    let valueFrom = -1;
-    let valueTo = 0;
+    const { bytes, at } = cursor;
+    const value = at + 2 + bytes[at + 1]!;
+    if (
+      bytes[at] === 0x0a && bytes[at + 1]! < 0x80 && bytes[value] === 0x12 &&
+      bytes[value + 1]! < 0x80 && value + 2 + bytes[value + 1]! === end
+    ) {
+      // Nothing but a short key and a short value, as most attributes are.
+      this.string(cursor, at + 2, value);
+      this.char(COLON);
+      cursor.at = value + 2;
+      return this.anyValue(cursor, end, depth);
+    }
+    let keyFrom = 0, keyTo = 0, valueFrom = -1, valueTo = 0;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       if (tag === 0x0a) {
-        keyTo = cursor.stop(end);
-        keyFrom = cursor.at;
-        cursor.at = keyTo;
+        keyFrom = cursor.from;
+        keyTo = cursor.to;
       } else if (tag === 0x12) {
         if (valueFrom >= 0) throw new IrregularError("the value of an attribute twice");
-        valueTo = cursor.stop(end);
-        valueFrom = cursor.at;
-        cursor.at = valueTo;
+        valueFrom = cursor.from;
+        valueTo = cursor.to;
       } else {
-        cursor.skip(tag, end, KEY_VALUE);
+        cursor.unknown(tag, KEY_VALUE);
       }
     }
-    this.string(cursor.bytes, keyFrom, keyTo);
-    this.reserve(16);
+    this.string(cursor, keyFrom, keyTo);
     this.char(COLON);
     if (valueFrom < 0) {
       this.inexact = true;
@@ -332,7 +372,7 @@ export class JsonBuffer extends RowBuffer {
    * @param write Writes the message between the cursor and `end`.
    */
   list(cursor: Cursor, ranges: Ranges, write: (end: number, json: JsonBuffer) => void): void {
-    this.reserve(16);
+    this.reserve(0);
     if (ranges.count === 0) return this.null();
     const field = this.openJson();
     this.ascii("[");
@@ -343,7 +383,7 @@ export class JsonBuffer extends RowBuffer {
     }
     this.ascii("]");
     this.close(field);
-    this.reserve(16);
+    this.reserve(0);
   }
 
   /** The attributes within an object, and how many its sender dropped: `,"<name>":{…}`. */
@@ -355,15 +395,13 @@ export class JsonBuffer extends RowBuffer {
 
   /** KeyValue messages at `ranges` (start and end by turns) as one JSON object. */
   attributes(cursor: Cursor, ranges: Int32Array, count: number): void {
-    this.reserve(16);
+    this.reserve(0);
     this.char(0x7b);
     for (let n = 0; n < count; n++) {
-      this.reserve(16);
       if (n > 0) this.char(COMMA);
       cursor.at = ranges[n * 2]!;
       this.keyValue(cursor, ranges[n * 2 + 1]!, 1);
     }
-    this.reserve(16);
     this.char(0x7d);
   }
 }
@@ -371,4 +409,10 @@ export class JsonBuffer extends RowBuffer {
 function int64Text(lo: number, hi: number): string {
   if (hi < 0x80000000) return decimal(lo, hi);
   return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo)).toString();
+}
+
+/** Raises the top bit of each of four bytes that may not stand for itself in a JSON string, or of a neighbour. */
+function specialBytes(four: number): number {
+  return four | (four - 0x20202020) | ((four ^ 0x22222222) - 0x01010101) |
+    ((four ^ 0x5c5c5c5c) - 0x01010101);
 }

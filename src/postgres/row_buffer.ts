@@ -13,6 +13,8 @@
 import type { Instant } from "./instant.ts";
 import type { Ranges } from "./ranges.ts";
 
+/** Room that is there without asking, after every method that asked. */
+const SPARE = 32;
 const INT8_OID = 20;
 const FLOAT8_OID = 701;
 
@@ -34,10 +36,10 @@ export class RowBuffer {
     this.view = new DataView(this.bytes.buffer);
   }
 
-  /** Makes room for `size` more bytes. */
+  /** Makes room for `size` more bytes, and for 32 beyond them: punctuation need not ask. */
   reserve(size: number): void {
-    if (this.at + size <= this.bytes.length) return;
-    const bytes = new Uint8Array(Math.max(this.bytes.length * 2, this.at + size));
+    if (this.at + size + SPARE <= this.bytes.length) return;
+    const bytes = new Uint8Array(Math.max(this.bytes.length * 2, this.at + size + SPARE));
     bytes.set(this.bytes.subarray(0, this.at));
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer);

@@ -109,11 +109,13 @@ export class Transcoder {
     const cursor = this.#cursor;
     cursor.reset(body);
     while (cursor.at < body.length) {
-      const tag = cursor.varint(body.length);
+      const tag = cursor.next(body.length);
       if (tag === 0x0a) {
-        this.#resource(cursor.stop(body.length), surroundings, signal, rows);
+        const { to } = cursor;
+        cursor.at = cursor.from;
+        this.#resource(to, surroundings, signal, rows);
       } else {
-        cursor.skip(tag, body.length, REQUEST);
+        cursor.unknown(tag, REQUEST);
       }
     }
     const { accepted, rejected, reason } = surroundings;
@@ -189,23 +191,19 @@ export class Transcoder {
     let seen = false;
     children.clear();
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       if (tag === 0x12) {
-        const stop = cursor.stop(end);
-        children.push(cursor.at, stop);
-        cursor.at = stop;
+        children.push(cursor.from, cursor.to);
       } else if (tag === 0x0a) {
         if (seen) throw new IrregularError("a resource or scope twice");
         seen = true;
-        own.to = cursor.stop(end);
-        own.from = cursor.at;
-        cursor.at = own.to;
+        own.from = cursor.from;
+        own.to = cursor.to;
       } else if (tag === 0x1a) {
-        own.urlTo = cursor.stop(end);
-        own.urlFrom = cursor.at;
-        cursor.at = own.urlTo;
+        own.urlFrom = cursor.from;
+        own.urlTo = cursor.to;
       } else {
-        cursor.skip(tag, end, CONTAINER);
+        cursor.unknown(tag, CONTAINER);
       }
     }
     return own;

@@ -38,61 +38,51 @@ export class LogTranscoder implements RecordTranscoder {
     let traceFrom = 0, traceTo = 0, spanFrom = 0, spanTo = 0;
 
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag) {
         case 0x09: // time_unix_nano = 1, fixed64
-          cursor.fixed64(end);
           timeLo = cursor.lo;
           timeHi = cursor.hi;
           break;
         case 0x10: // severity_number = 2, enum
-          severity = cursor.varint(end) | 0;
+          severity = cursor.lo | 0;
           break;
         case 0x1a: // severity_text = 3, string
-          severityTo = cursor.stop(end);
-          severityFrom = cursor.at;
-          cursor.at = severityTo;
+          severityFrom = cursor.from;
+          severityTo = cursor.to;
           break;
         case 0x2a: // body = 5, AnyValue
           if (bodyFrom >= 0) throw new IrregularError("the body of a log record twice");
-          bodyTo = cursor.stop(end);
-          bodyFrom = cursor.at;
-          cursor.at = bodyTo;
+          bodyFrom = cursor.from;
+          bodyTo = cursor.to;
           break;
-        case 0x32: { // attributes = 6, repeated KeyValue
-          const stop = cursor.stop(end);
-          attributes.push(cursor.at, stop);
-          cursor.at = stop;
+        case 0x32: // attributes = 6, repeated KeyValue
+          attributes.push(cursor.from, cursor.to);
           break;
-        }
         case 0x38: // dropped_attributes_count = 7, uint32
-          dropped = cursor.varint(end);
+          dropped = cursor.lo;
           break;
         case 0x45: // flags = 8, fixed32
-          flags = cursor.fixed32(end);
+          flags = cursor.lo;
           break;
         case 0x4a: // trace_id = 9, bytes
-          traceTo = cursor.stop(end);
-          traceFrom = cursor.at;
-          cursor.at = traceTo;
+          traceFrom = cursor.from;
+          traceTo = cursor.to;
           break;
         case 0x52: // span_id = 10, bytes
-          spanTo = cursor.stop(end);
-          spanFrom = cursor.at;
-          cursor.at = spanTo;
+          spanFrom = cursor.from;
+          spanTo = cursor.to;
           break;
         case 0x59: // observed_time_unix_nano = 11, fixed64
-          cursor.fixed64(end);
           observedLo = cursor.lo;
           observedHi = cursor.hi;
           break;
         case 0x62: // event_name = 12, string
-          eventTo = cursor.stop(end);
-          eventFrom = cursor.at;
-          cursor.at = eventTo;
+          eventFrom = cursor.from;
+          eventTo = cursor.to;
           break;
         default:
-          cursor.skip(tag, end, LOG_RECORD);
+          cursor.unknown(tag, LOG_RECORD);
       }
     }
 

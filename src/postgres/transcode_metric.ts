@@ -61,22 +61,19 @@ export class MetricTranscoder implements RecordTranscoder {
     let nameFrom = 0, nameTo = 0, textFrom = 0, textTo = 0, unitFrom = 0, unitTo = 0;
     let type = 0;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag) {
         case 0x0a: // name = 1, string
-          nameTo = cursor.stop(end);
-          nameFrom = cursor.at;
-          cursor.at = nameTo;
+          nameFrom = cursor.from;
+          nameTo = cursor.to;
           break;
         case 0x12: // description = 2, string
-          textTo = cursor.stop(end);
-          textFrom = cursor.at;
-          cursor.at = textTo;
+          textFrom = cursor.from;
+          textTo = cursor.to;
           break;
         case 0x1a: // unit = 3, string
-          unitTo = cursor.stop(end);
-          unitFrom = cursor.at;
-          cursor.at = unitTo;
+          unitFrom = cursor.from;
+          unitTo = cursor.to;
           break;
         case 0x2a: // gauge = 5, sum = 7, histogram = 9, exponential_histogram = 10, summary = 11
         case 0x3a:
@@ -85,16 +82,13 @@ export class MetricTranscoder implements RecordTranscoder {
         case 0x5a:
           if (type !== 0) throw new IrregularError("the data of a metric twice");
           type = tag >>> 3;
-          this.#data(cursor.stop(end), type);
+          this.#data(cursor.from, cursor.to, type);
           break;
-        case 0x62: { // metadata = 12, repeated KeyValue
-          const stop = cursor.stop(end);
-          metadata.push(cursor.at, stop);
-          cursor.at = stop;
+        case 0x62: // metadata = 12, repeated KeyValue
+          metadata.push(cursor.from, cursor.to);
           break;
-        }
         default:
-          cursor.skip(tag, end, METRIC);
+          cursor.unknown(tag, METRIC);
       }
     }
     const data = DATA[type];
@@ -108,7 +102,7 @@ export class MetricTranscoder implements RecordTranscoder {
     if (unitFrom !== unitTo) descriptor.bytesField(0x1a, bytes, unitFrom, unitTo);
     descriptor.fields(0x62, bytes, metadata);
     this.#describeData(type);
-    const metric = this.#dimensions.metric(descriptor.bytes, descriptor.at, () => {
+    const metric = this.#dimensions.metric(descriptor, () => {
       return this.#isTooDeep(metadata) ? undefined : this.#description(type, {
         name: textOf(bytes, nameFrom, nameTo),
         unit: textOf(bytes, unitFrom, unitTo),
@@ -134,25 +128,23 @@ export class MetricTranscoder implements RecordTranscoder {
   }
 
   /** Gauge … Summary: collects their points, and what Sum and the histograms say of themselves. */
-  #data(end: number, type: number): void {
+  #data(from: number, end: number, type: number): void {
     const cursor = this.#cursor;
+    cursor.at = from;
     const fields = DATA[type]!.fields;
     const hasTemporality = type === SUM || type === HISTOGRAM || type === EXPONENTIAL;
     this.#temporality = 0;
     this.#isMonotonic = false;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       if (tag === 0x0a) { // data_points = 1
-        const stop = cursor.stop(end);
-        this.#points.push(cursor.at, stop);
-        cursor.at = stop;
+        this.#points.push(cursor.from, cursor.to);
       } else if (tag === 0x10 && hasTemporality) { // aggregation_temporality = 2, enum
-        this.#temporality = cursor.varint(end) | 0;
+        this.#temporality = cursor.lo | 0;
       } else if (tag === 0x18 && type === SUM) { // is_monotonic = 3, bool
-        cursor.varint64(end);
         this.#isMonotonic = (cursor.lo | cursor.hi) !== 0;
       } else {
-        cursor.skip(tag, end, fields);
+        cursor.unknown(tag, fields);
       }
     }
   }

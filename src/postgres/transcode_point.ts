@@ -11,7 +11,14 @@
 
 import type { SignalRows } from "./batch.ts";
 import { METRIC_POINTS } from "./columns.ts";
-import { type Cursor, decimal, IrregularError, isId, knownFields } from "./cursor.ts";
+import {
+  type Cursor,
+  decimal,
+  IrregularError,
+  isId,
+  knownFields,
+  MalformedError,
+} from "./cursor.ts";
 import type { Dimension, Dimensions } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
 import type { JsonBuffer } from "./json_text.ts";
@@ -198,98 +205,84 @@ export class PointTranscoder {
     let positiveFrom = -1, positiveTo = 0, negativeFrom = -1, negativeTo = 0;
 
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag < 128 ? slots[tag] as Slot : Slot.None) {
         case Slot.Start:
-          cursor.fixed64(end);
           startLo = cursor.lo;
           startHi = cursor.hi;
           break;
         case Slot.Time:
-          cursor.fixed64(end);
           timeLo = cursor.lo;
           timeHi = cursor.hi;
           break;
         case Slot.AsDouble:
-          value = cursor.at;
+          value = cursor.from;
           isInt = false;
-          cursor.fixed64(end);
           break;
         case Slot.AsInt:
-          cursor.fixed64(end);
           intLo = cursor.lo;
           intHi = cursor.hi;
           isInt = true;
           break;
         case Slot.Count:
-          cursor.fixed64(end);
           countLo = cursor.lo;
           countHi = cursor.hi;
           break;
         case Slot.Sum:
-          sum = cursor.at;
-          cursor.fixed64(end);
+          sum = cursor.from;
           break;
         case Slot.Min:
-          min = cursor.at;
-          cursor.fixed64(end);
+          min = cursor.from;
           break;
         case Slot.Max:
-          max = cursor.at;
-          cursor.fixed64(end);
+          max = cursor.from;
           break;
         case Slot.ZeroThreshold:
-          threshold = cursor.at;
-          cursor.fixed64(end);
+          threshold = cursor.from;
           break;
         case Slot.ZeroCount:
-          cursor.fixed64(end);
           zeroLo = cursor.lo;
           zeroHi = cursor.hi;
           break;
         case Slot.Scale:
-          scale = zigzag(cursor.varint(end));
+          scale = zigzag(cursor.lo);
           break;
         case Slot.Flags:
-          flags = cursor.varint(end);
+          flags = cursor.lo;
           break;
         case Slot.BucketCount:
-          counts.pushOffset(cursor.at);
-          cursor.fixed64(end);
+          counts.pushOffset(cursor.from);
           break;
         case Slot.BucketCounts:
-          this.#packed(cursor.stop(end), counts);
+          this.#packed(counts);
           break;
         case Slot.Bound:
-          bounds.pushOffset(cursor.at);
-          cursor.fixed64(end);
+          bounds.pushOffset(cursor.from);
           break;
         case Slot.Bounds:
-          this.#packed(cursor.stop(end), bounds);
+          this.#packed(bounds);
           break;
         case Slot.Positive:
           if (positiveFrom >= 0) throw new IrregularError("the positive buckets twice");
-          positiveTo = cursor.stop(end);
-          positiveFrom = cursor.at;
-          cursor.at = positiveTo;
+          positiveFrom = cursor.from;
+          positiveTo = cursor.to;
           break;
         case Slot.Negative:
           if (negativeFrom >= 0) throw new IrregularError("the negative buckets twice");
-          negativeTo = cursor.stop(end);
-          negativeFrom = cursor.at;
-          cursor.at = negativeTo;
+          negativeFrom = cursor.from;
+          negativeTo = cursor.to;
           break;
         case Slot.Attributes:
-          this.#range(cursor.stop(end), attributes);
+          attributes.push(cursor.from, cursor.to);
           break;
         case Slot.Quantile:
-          this.#range(cursor.stop(end), quantiles);
+          quantiles.push(cursor.from, cursor.to);
           break;
         case Slot.Exemplar:
-          this.#range(cursor.stop(end), exemplars);
+          exemplars.push(cursor.from, cursor.to);
           break;
         default:
-          cursor.skip(tag, end, fields);
+          cursor.unknown(tag, fields);
       }
     }
 
@@ -363,17 +356,11 @@ export class PointTranscoder {
     else rows.float8(this.#cursor.doubleAt(at));
   }
 
-  #range(stop: number, ranges: Ranges): void {
-    ranges.push(this.#cursor.at, stop);
-    this.#cursor.at = stop;
-  }
-
-  #packed(stop: number, values: Ranges): void {
-    const cursor = this.#cursor;
-    while (cursor.at < stop) {
-      values.pushOffset(cursor.at);
-      cursor.fixed64(stop);
-    }
+  /** The offsets of the 64-bit values in the field just read. */
+  #packed(values: Ranges): void {
+    const { from, to } = this.#cursor;
+    if ((to - from) % 8 !== 0) throw new MalformedError("packed values past the end");
+    for (let at = from; at < to; at += 8) values.pushOffset(at);
   }
 
   /** Buckets as `{offset, bucketCounts}`, null when absent. */
@@ -386,27 +373,27 @@ export class PointTranscoder {
     cursor.at = from;
     let offset = 0;
     while (cursor.at < to) {
-      const tag = cursor.varint(to);
+      const tag = cursor.next(to);
       if (tag === 0x08) { // offset = 1, sint32
-        offset = zigzag(cursor.varint(to));
+        offset = zigzag(cursor.lo);
       } else if (tag === 0x12) { // bucket_counts = 2, repeated uint64, packed
-        const stop = cursor.stop(to);
+        const stop = cursor.to;
+        cursor.at = cursor.from;
         while (cursor.at < stop) {
           counts.pushOffset(cursor.at);
-          cursor.varint64(stop);
+          cursor.varint(stop);
         }
       } else if (tag === 0x10) { // the same unpacked
-        counts.pushOffset(cursor.at);
-        cursor.varint64(to);
+        counts.pushOffset(cursor.from);
       } else {
-        cursor.skip(tag, to, BUCKETS);
+        cursor.unknown(tag, BUCKETS);
       }
     }
     const field = rows.openJson();
     rows.ascii(`{"offset":${offset},"bucketCounts":[`);
     for (let n = 0; n < counts.count; n++) {
       cursor.at = counts.offsets[n]!;
-      cursor.varint64(to);
+      cursor.varint(to);
       rows.ascii(n > 0 ? ',"' : '"');
       rows.ascii(decimal(cursor.lo, cursor.hi));
       rows.ascii('"');
@@ -420,15 +407,13 @@ export class PointTranscoder {
     const cursor = this.#cursor;
     let quantile = -1, value = -1;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       if (tag === 0x09) { // quantile = 1, double
-        quantile = cursor.at;
-        cursor.fixed64(end);
+        quantile = cursor.from;
       } else if (tag === 0x11) { // value = 2, double
-        value = cursor.at;
-        cursor.fixed64(end);
+        value = cursor.from;
       } else {
-        cursor.skip(tag, end, QUANTILE);
+        cursor.unknown(tag, QUANTILE);
       }
     }
     rows.ascii('{"quantile":');
@@ -447,39 +432,34 @@ export class PointTranscoder {
     let spanFrom = 0, spanTo = 0, traceFrom = 0, traceTo = 0;
     let isInt = false;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag) {
         case 0x11: // time_unix_nano = 2, fixed64
-          cursor.fixed64(end);
           timeLo = cursor.lo;
           timeHi = cursor.hi;
           break;
         case 0x19: // as_double = 3, double
-          value = cursor.at;
+          value = cursor.from;
           isInt = false;
-          cursor.fixed64(end);
           break;
         case 0x22: // span_id = 4, bytes
-          spanTo = cursor.stop(end);
-          spanFrom = cursor.at;
-          cursor.at = spanTo;
+          spanFrom = cursor.from;
+          spanTo = cursor.to;
           break;
         case 0x2a: // trace_id = 5, bytes
-          traceTo = cursor.stop(end);
-          traceFrom = cursor.at;
-          cursor.at = traceTo;
+          traceFrom = cursor.from;
+          traceTo = cursor.to;
           break;
         case 0x31: // as_int = 6, sfixed64
-          cursor.fixed64(end);
           intLo = cursor.lo;
           intHi = cursor.hi;
           isInt = true;
           break;
         case 0x3a: // filtered_attributes = 7, repeated KeyValue
-          this.#range(cursor.stop(end), attributes);
+          attributes.push(cursor.from, cursor.to);
           break;
         default:
-          cursor.skip(tag, end, EXEMPLAR);
+          cursor.unknown(tag, EXEMPLAR);
       }
     }
     rows.ascii('{"timeUnixNano":');

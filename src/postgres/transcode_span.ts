@@ -61,81 +61,65 @@ export class SpanTranscoder implements RecordTranscoder {
     let kind = 0, flags = 0, droppedAttributes = 0, droppedEvents = 0, droppedLinks = 0;
 
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag) {
         case 0x0a: // trace_id = 1, bytes
-          traceTo = cursor.stop(end);
-          traceFrom = cursor.at;
-          cursor.at = traceTo;
+          traceFrom = cursor.from;
+          traceTo = cursor.to;
           break;
         case 0x12: // span_id = 2, bytes
-          spanTo = cursor.stop(end);
-          spanFrom = cursor.at;
-          cursor.at = spanTo;
+          spanFrom = cursor.from;
+          spanTo = cursor.to;
           break;
         case 0x1a: // trace_state = 3, string
-          stateTo = cursor.stop(end);
-          stateFrom = cursor.at;
-          cursor.at = stateTo;
+          stateFrom = cursor.from;
+          stateTo = cursor.to;
           break;
         case 0x22: // parent_span_id = 4, bytes
-          parentTo = cursor.stop(end);
-          parentFrom = cursor.at;
-          cursor.at = parentTo;
+          parentFrom = cursor.from;
+          parentTo = cursor.to;
           break;
         case 0x2a: // name = 5, string
-          nameTo = cursor.stop(end);
-          nameFrom = cursor.at;
-          cursor.at = nameTo;
+          nameFrom = cursor.from;
+          nameTo = cursor.to;
           break;
         case 0x30: // kind = 6, enum
-          kind = cursor.varint(end) | 0;
+          kind = cursor.lo | 0;
           break;
         case 0x39: // start_time_unix_nano = 7, fixed64
-          cursor.fixed64(end);
           startLo = cursor.lo;
           startHi = cursor.hi;
           break;
         case 0x41: // end_time_unix_nano = 8, fixed64
-          cursor.fixed64(end);
           endLo = cursor.lo;
           endHi = cursor.hi;
           break;
-        case 0x4a: { // attributes = 9, repeated KeyValue
-          const stop = cursor.stop(end);
-          attributes.push(cursor.at, stop);
-          cursor.at = stop;
+        case 0x4a: // attributes = 9, repeated KeyValue
+          attributes.push(cursor.from, cursor.to);
           break;
-        }
         case 0x50: // dropped_attributes_count = 10, uint32
-          droppedAttributes = cursor.varint(end);
+          droppedAttributes = cursor.lo;
           break;
-        case 0x5a: { // events = 11, repeated Event
-          const stop = cursor.stop(end);
-          events.push(cursor.at, stop);
-          cursor.at = stop;
+        case 0x5a: // events = 11, repeated Event
+          events.push(cursor.from, cursor.to);
           break;
-        }
         case 0x60: // dropped_events_count = 12, uint32
-          droppedEvents = cursor.varint(end);
+          droppedEvents = cursor.lo;
           break;
-        case 0x6a: { // links = 13, repeated Link
-          const stop = cursor.stop(end);
-          links.push(cursor.at, stop);
-          cursor.at = stop;
+        case 0x6a: // links = 13, repeated Link
+          links.push(cursor.from, cursor.to);
           break;
-        }
         case 0x70: // dropped_links_count = 14, uint32
-          droppedLinks = cursor.varint(end);
+          droppedLinks = cursor.lo;
           break;
         case 0x7a: // status = 15, Status
-          this.#status(cursor.stop(end));
+          this.#status(cursor.from, cursor.to);
           break;
         case 0x85: // flags = 16, fixed32
-          flags = cursor.fixed32(end);
+          flags = cursor.lo;
           break;
         default:
-          cursor.skip(tag, end, SPAN);
+          cursor.unknown(tag, SPAN);
       }
     }
 
@@ -156,7 +140,7 @@ export class SpanTranscoder implements RecordTranscoder {
     duration.set(startLo, startHi, endLo, endHi);
     rows.int8(duration.lo, duration.hi);
     const { resource, scope } = surroundings;
-    const name = this.#dimensions.name(bytes, nameFrom, nameTo);
+    const name = this.#dimensions.name(cursor, nameFrom, nameTo);
     rows.int8(resource.lo, resource.hi);
     rows.int8(scope.lo, scope.hi);
     rows.int8(name.lo, name.hi);
@@ -227,19 +211,19 @@ export class SpanTranscoder implements RecordTranscoder {
   }
 
   /** Status, merged into what came before, as protobuf asks of a message given twice. */
-  #status(end: number): void {
+  #status(from: number, end: number): void {
     const cursor = this.#cursor;
+    cursor.at = from;
     this.#hasStatus = true;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       if (tag === 0x12) { // message = 2, string
-        this.#messageTo = cursor.stop(end);
-        this.#messageFrom = cursor.at;
-        cursor.at = this.#messageTo;
+        this.#messageFrom = cursor.from;
+        this.#messageTo = cursor.to;
       } else if (tag === 0x18) { // code = 3, enum
-        this.#statusCode = cursor.varint(end) | 0;
+        this.#statusCode = cursor.lo | 0;
       } else {
-        cursor.skip(tag, end, STATUS);
+        cursor.unknown(tag, STATUS);
       }
     }
   }
@@ -250,36 +234,31 @@ export class SpanTranscoder implements RecordTranscoder {
     attributes.clear();
     let lo = 0, hi = 0, nameFrom = 0, nameTo = 0, dropped = 0;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag) {
         case 0x09: // time_unix_nano = 1, fixed64
-          cursor.fixed64(end);
           lo = cursor.lo;
           hi = cursor.hi;
           break;
         case 0x12: // name = 2, string
-          nameTo = cursor.stop(end);
-          nameFrom = cursor.at;
-          cursor.at = nameTo;
+          nameFrom = cursor.from;
+          nameTo = cursor.to;
           break;
-        case 0x1a: { // attributes = 3, repeated KeyValue
-          const stop = cursor.stop(end);
-          attributes.push(cursor.at, stop);
-          cursor.at = stop;
+        case 0x1a: // attributes = 3, repeated KeyValue
+          attributes.push(cursor.from, cursor.to);
           break;
-        }
         case 0x20: // dropped_attributes_count = 4, uint32
-          dropped = cursor.varint(end);
+          dropped = cursor.lo;
           break;
         default:
-          cursor.skip(tag, end, EVENT);
+          cursor.unknown(tag, EVENT);
       }
     }
     rows.ascii('{"timeUnixNano":');
     this.#time.set(lo, hi);
     rows.unixNano(this.#time);
     rows.ascii(',"name":');
-    rows.string(cursor.bytes, nameFrom, nameTo);
+    rows.string(cursor, nameFrom, nameTo);
     rows.innerAttributes("attributes", cursor, attributes, dropped);
     rows.ascii("}");
   };
@@ -291,37 +270,31 @@ export class SpanTranscoder implements RecordTranscoder {
     let traceFrom = 0, traceTo = 0, spanFrom = 0, spanTo = 0, stateFrom = 0, stateTo = 0;
     let dropped = 0, flags = 0;
     while (cursor.at < end) {
-      const tag = cursor.varint(end);
+      const tag = cursor.next(end);
       switch (tag) {
         case 0x0a: // trace_id = 1, bytes
-          traceTo = cursor.stop(end);
-          traceFrom = cursor.at;
-          cursor.at = traceTo;
+          traceFrom = cursor.from;
+          traceTo = cursor.to;
           break;
         case 0x12: // span_id = 2, bytes
-          spanTo = cursor.stop(end);
-          spanFrom = cursor.at;
-          cursor.at = spanTo;
+          spanFrom = cursor.from;
+          spanTo = cursor.to;
           break;
         case 0x1a: // trace_state = 3, string
-          stateTo = cursor.stop(end);
-          stateFrom = cursor.at;
-          cursor.at = stateTo;
+          stateFrom = cursor.from;
+          stateTo = cursor.to;
           break;
-        case 0x22: { // attributes = 4, repeated KeyValue
-          const stop = cursor.stop(end);
-          attributes.push(cursor.at, stop);
-          cursor.at = stop;
+        case 0x22: // attributes = 4, repeated KeyValue
+          attributes.push(cursor.from, cursor.to);
           break;
-        }
         case 0x28: // dropped_attributes_count = 5, uint32
-          dropped = cursor.varint(end);
+          dropped = cursor.lo;
           break;
         case 0x35: // flags = 6, fixed32
-          flags = cursor.fixed32(end);
+          flags = cursor.lo;
           break;
         default:
-          cursor.skip(tag, end, LINK);
+          cursor.unknown(tag, LINK);
       }
     }
     const { bytes } = cursor;
@@ -333,7 +306,7 @@ export class SpanTranscoder implements RecordTranscoder {
     else rows.ascii('""');
     if (stateFrom !== stateTo) {
       rows.ascii(',"traceState":');
-      rows.string(bytes, stateFrom, stateTo);
+      rows.string(cursor, stateFrom, stateTo);
     }
     rows.innerAttributes("attributes", cursor, attributes, dropped);
     if (flags !== 0) rows.ascii(`,"flags":${flags}`);
