@@ -49,6 +49,7 @@ const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/surroundings.ts",
       "postgres/transcode_span.ts",
       "postgres/transcode_log.ts",
+      "postgres/point_parts.ts",
       "postgres/transcode_point.ts",
       "postgres/transcode_metric.ts",
       "postgres/transcode.ts",

@@ -217,6 +217,11 @@ export function decimal(lo: number, hi: number): string {
   return ((BigInt(hi) << 32n) | BigInt(lo)).toString();
 }
 
+/** A sint32 from its zigzag form. */
+export function zigzag(value: number): number {
+  return (value >>> 1) ^ -(value & 1);
+}
+
 /** Whether `bytes[from, to)` are `length` bytes that are not all zero, as OTLP asks of an id. */
 export function isId(bytes: Uint8Array, from: number, to: number, length: number): boolean {
   if (to - from !== length) return false;

@@ -11,18 +11,11 @@
 
 import type { SignalRows } from "./batch.ts";
 import { METRIC_POINTS } from "./columns.ts";
-import {
-  type Cursor,
-  decimal,
-  IrregularError,
-  isId,
-  knownFields,
-  MalformedError,
-} from "./cursor.ts";
+import { type Cursor, IrregularError, knownFields, MalformedError, zigzag } from "./cursor.ts";
 import type { Dimension, Dimensions } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
-import type { JsonBuffer } from "./json_text.ts";
 import { Ranges } from "./ranges.ts";
+import { PointParts } from "./point_parts.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const FIELDS = METRIC_POINTS.columns.length;
@@ -150,9 +143,6 @@ export const SUMMARY_POINT: PointShape = shape({
   0x40: Slot.Flags, // flags = 8, uint32
 }, { hasSum: true });
 
-const BUCKETS = knownFields(1, 2);
-const QUANTILE = knownFields(1, 2);
-const EXEMPLAR = knownFields(2, 3, 4, 5, 6, 7);
 const NO_RECORDED_VALUE = 1;
 
 /** Writes points. */
@@ -164,13 +154,13 @@ export class PointTranscoder {
   readonly #bounds = new Ranges();
   readonly #quantiles = new Ranges();
   readonly #exemplars = new Ranges();
-  /** Parts of the exemplar or buckets at hand. */
-  readonly #inner = new Ranges();
+  readonly #parts: PointParts;
   readonly #time = new Instant();
 
   constructor(cursor: Cursor, dimensions: Dimensions) {
     this.#cursor = cursor;
     this.#dimensions = dimensions;
+    this.#parts = new PointParts(cursor);
   }
 
   /**
@@ -180,13 +170,14 @@ export class PointTranscoder {
    */
   write(
     end: number,
-    { slots, fields, ...shape }: PointShape,
+    shape: PointShape,
     metric: Dimension,
     surroundings: Surroundings,
     rows: SignalRows,
   ): string | undefined {
     const cursor = this.#cursor;
     const { bytes } = cursor;
+    const parts = this.#parts;
     const attributes = this.#attributes;
     const counts = this.#counts;
     const bounds = this.#bounds;
@@ -206,7 +197,7 @@ export class PointTranscoder {
 
     while (cursor.at < end) {
       const tag = cursor.next(end);
-      switch (tag < 128 ? slots[tag] as Slot : Slot.None) {
+      switch (tag < 128 ? shape.slots[tag] as Slot : Slot.None) {
         case Slot.Start:
           startLo = cursor.lo;
           startHi = cursor.hi;
@@ -282,7 +273,7 @@ export class PointTranscoder {
           exemplars.push(cursor.from, cursor.to);
           break;
         default:
-          cursor.unknown(tag, fields);
+          cursor.unknown(tag, shape.fields);
       }
     }
 
@@ -321,13 +312,13 @@ export class PointTranscoder {
     rows.int2(hasTime ? frac : -1);
     rows.int8Array(bytes, counts);
     rows.float8Array(bytes, bounds);
-    this.#buckets(rows, positiveFrom, positiveTo);
-    this.#buckets(rows, negativeFrom, negativeTo);
+    parts.buckets(rows, positiveFrom, positiveTo);
+    parts.buckets(rows, negativeFrom, negativeTo);
     rows.inexact = false;
-    rows.list(cursor, quantiles, this.#quantile);
+    rows.list(cursor, quantiles, parts.quantile);
     const quantilesInexact = rows.inexact;
     rows.inexact = false;
-    rows.list(cursor, exemplars, this.#exemplar);
+    rows.list(cursor, exemplars, parts.exemplar);
     const exemplarsInexact = rows.inexact;
 
     rows.reserve(64);
@@ -362,132 +353,4 @@ export class PointTranscoder {
     if ((to - from) % 8 !== 0) throw new MalformedError("packed values past the end");
     for (let at = from; at < to; at += 8) values.pushOffset(at);
   }
-
-  /** Buckets as `{offset, bucketCounts}`, null when absent. */
-  #buckets(rows: SignalRows, from: number, to: number): void {
-    rows.reserve(16);
-    if (from < 0) return rows.null();
-    const cursor = this.#cursor;
-    const counts = this.#inner;
-    counts.clear();
-    cursor.at = from;
-    let offset = 0;
-    while (cursor.at < to) {
-      const tag = cursor.next(to);
-      if (tag === 0x08) { // offset = 1, sint32
-        offset = zigzag(cursor.lo);
-      } else if (tag === 0x12) { // bucket_counts = 2, repeated uint64, packed
-        const stop = cursor.to;
-        cursor.at = cursor.from;
-        while (cursor.at < stop) {
-          counts.pushOffset(cursor.at);
-          cursor.varint(stop);
-        }
-      } else if (tag === 0x10) { // the same unpacked
-        counts.pushOffset(cursor.from);
-      } else {
-        cursor.unknown(tag, BUCKETS);
-      }
-    }
-    const field = rows.openJson();
-    rows.ascii(`{"offset":${offset},"bucketCounts":[`);
-    for (let n = 0; n < counts.count; n++) {
-      cursor.at = counts.offsets[n]!;
-      cursor.varint(to);
-      rows.ascii(n > 0 ? ',"' : '"');
-      rows.ascii(decimal(cursor.lo, cursor.hi));
-      rows.ascii('"');
-    }
-    rows.ascii("]}");
-    rows.close(field);
-    rows.reserve(16);
-  }
-
-  readonly #quantile = (end: number, rows: JsonBuffer): void => {
-    const cursor = this.#cursor;
-    let quantile = -1, value = -1;
-    while (cursor.at < end) {
-      const tag = cursor.next(end);
-      if (tag === 0x09) { // quantile = 1, double
-        quantile = cursor.from;
-      } else if (tag === 0x11) { // value = 2, double
-        value = cursor.from;
-      } else {
-        cursor.unknown(tag, QUANTILE);
-      }
-    }
-    rows.ascii('{"quantile":');
-    rows.double(quantile < 0 ? 0 : cursor.doubleAt(quantile));
-    rows.ascii(',"value":');
-    rows.double(value < 0 ? 0 : cursor.doubleAt(value));
-    rows.ascii("}");
-  };
-
-  readonly #exemplar = (end: number, rows: JsonBuffer): void => {
-    const cursor = this.#cursor;
-    const { bytes } = cursor;
-    const attributes = this.#inner;
-    attributes.clear();
-    let timeLo = 0, timeHi = 0, intLo = 0, intHi = 0, value = -1;
-    let spanFrom = 0, spanTo = 0, traceFrom = 0, traceTo = 0;
-    let isInt = false;
-    while (cursor.at < end) {
-      const tag = cursor.next(end);
-      switch (tag) {
-        case 0x11: // time_unix_nano = 2, fixed64
-          timeLo = cursor.lo;
-          timeHi = cursor.hi;
-          break;
-        case 0x19: // as_double = 3, double
-          value = cursor.from;
-          isInt = false;
-          break;
-        case 0x22: // span_id = 4, bytes
-          spanFrom = cursor.from;
-          spanTo = cursor.to;
-          break;
-        case 0x2a: // trace_id = 5, bytes
-          traceFrom = cursor.from;
-          traceTo = cursor.to;
-          break;
-        case 0x31: // as_int = 6, sfixed64
-          intLo = cursor.lo;
-          intHi = cursor.hi;
-          isInt = true;
-          break;
-        case 0x3a: // filtered_attributes = 7, repeated KeyValue
-          attributes.push(cursor.from, cursor.to);
-          break;
-        default:
-          cursor.unknown(tag, EXEMPLAR);
-      }
-    }
-    rows.ascii('{"timeUnixNano":');
-    this.#time.set(timeLo, timeHi);
-    rows.unixNano(this.#time);
-    if (isInt) {
-      rows.ascii(`,"asInt":"${signed(intLo, intHi)}"`);
-    } else if (value >= 0) {
-      rows.ascii(',"asDouble":');
-      rows.double(cursor.doubleAt(value));
-    }
-    if (isId(bytes, traceFrom, traceTo, 16)) {
-      rows.ascii(',"traceId":');
-      rows.hex(bytes, traceFrom, traceTo);
-    }
-    if (isId(bytes, spanFrom, spanTo, 8)) {
-      rows.ascii(',"spanId":');
-      rows.hex(bytes, spanFrom, spanTo);
-    }
-    rows.innerAttributes("filteredAttributes", cursor, attributes, 0);
-    rows.ascii("}");
-  };
-}
-
-function zigzag(value: number): number {
-  return (value >>> 1) ^ -(value & 1);
-}
-
-function signed(lo: number, hi: number): bigint {
-  return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo));
 }
