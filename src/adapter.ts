@@ -125,16 +125,16 @@ const CLOSE_GRACE_MS = 8_000;
 /**
  * Stores OTLP requests in Postgres and reads them back.
  *
- * @example A span, stored and found
- * ```ts no-eval
- * import { OTelStorageAdapter } from "@oneiric/otel-storage";
+ * @example Store a request and read a trace
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { OTelStorageAdapter } from "@oneiric/otel-storage/adapter";
  *
- * declare const body: Uint8Array; // an ExportTraceServiceRequest in protobuf
- *
- * await using storage = new OTelStorageAdapter({ connectionString: "postgres://localhost/app" });
+ * await using storage = new OTelStorageAdapter({ pgliteDir: "memory://" });
  * await storage.init();
- * await storage.write("traces", body);
- * const spans = await storage.getTrace("5b8efff798038103d269b633813fc60c");
+ * const body = new Uint8Array(); // an ExportTraceServiceRequest in protobuf, here without spans
+ * assert.deepEqual(await storage.write("traces", body), { accepted: 0, rejected: 0, message: "" });
+ * assert.deepEqual(await storage.getTrace("5b8efff798038103d269b633813fc60c"), []);
  * ```
  */
 export class OTelStorageAdapter implements AsyncDisposable {

@@ -35,9 +35,10 @@ Deno.test("compose mounts the SQL files as the init scripts, schema first, and t
 });
 
 Deno.test("compose mounts only files that exist and volumes that it declares", async () => {
-  for (const [source] of both.flatMap(({ volumes }) => volumes.map((text) => text.split(":")))) {
-    if (source!.startsWith(".")) await Deno.stat(new URL(source!, ROOT));
-    else assert.ok(source! in compose.volumes, source);
+  for (const volume of both.flatMap(({ volumes }) => volumes)) {
+    const source = volume.slice(0, volume.indexOf(":"));
+    if (source.startsWith(".")) await Deno.stat(new URL(source, ROOT));
+    else assert.ok(source in compose.volumes, source);
   }
 });
 
