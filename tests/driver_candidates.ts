@@ -39,7 +39,7 @@ export interface Candidate {
 }
 
 const ENDLESS = "do $$ begin loop end loop; end $$";
-const A_WHILE = "do $$ begin for i in 1..10000000 loop end loop; end $$";
+const A_WHILE = "do $$ begin for i in 1..30000000 loop end loop; end $$";
 
 /** A client that was made from a URL, and how to end it. */
 interface Given {
@@ -51,14 +51,14 @@ function onServer(
   name: string,
   driver: string,
   give: (url: string) => Given,
-  copies: boolean,
+  { copies, cancels }: { readonly copies: boolean; readonly cancels: boolean },
 ): Candidate {
   return {
     name,
     driver,
     copies,
     server: true,
-    slow: ENDLESS,
+    slow: cancels ? ENDLESS : A_WHILE,
     concurrent: true,
     async open(options = {}, route = (url) => url) {
       const empty = await testDatabase("postgres");
@@ -91,10 +91,7 @@ function denoPostgresShape(url: string): Given {
     [21, Number],
     [23, Number],
     [701, Number],
-    [
-      1016,
-      (text) => text.slice(1, -1).split(",").map((item) => item === "NULL" ? null : BigInt(item)),
-    ],
+    [1016, (text) => (text.match(/[^{},]+/g) ?? []).map((n) => n === "NULL" ? null : BigInt(n))],
   ]);
   const types = {
     getTypeParser: (oid: number) => parsers.get(oid) ?? ((text: string) => text),
@@ -127,7 +124,10 @@ function denoPostgresShape(url: string): Given {
 }
 
 const SERVERS: readonly Candidate[] = [
-  onServer("npm:pg", "pg", (url) => ({ target: url, end: () => Promise.resolve() }), true),
+  onServer("npm:pg", "pg", (url) => ({ target: url, end: () => Promise.resolve() }), {
+    copies: true,
+    cancels: true,
+  }),
   onServer("a Pool of npm:pg", "pg", (connectionString) => {
     const pool = new Pool({ connectionString, max: 4 });
     const end = () => {
@@ -136,12 +136,15 @@ const SERVERS: readonly Candidate[] = [
       return pool.end();
     };
     return { target: pool, end };
-  }, true),
+  }, { copies: true, cancels: true }),
   onServer("npm:postgres", "postgres", (url) => {
     const client = postgres(url, { max: 4, onnotice: () => {} });
     return { target: client, end: () => client.end({ timeout: 1 }) };
-  }, false),
-  onServer("the shape of @db/postgres", "@db/postgres", denoPostgresShape, false),
+  }, { copies: false, cancels: true }),
+  onServer("the shape of @db/postgres", "@db/postgres", denoPostgresShape, {
+    copies: false,
+    cancels: false,
+  }),
 ];
 
 const EMBEDDED: readonly Candidate[] = [
@@ -219,7 +222,7 @@ export const candidates: readonly Candidate[] = [
     ? [onServer("@db/postgres", "@db/postgres", (url) => {
       const pool = new denoPostgres(url, 3, true);
       return { target: pool, end: () => pool.end() };
-    }, false)]
+    }, { copies: false, cancels: false })]
     : []),
   ...EMBEDDED,
 ];

@@ -62,8 +62,8 @@ function closed(message: string): DOMException {
 /** A connection in the hands of one caller: runs its statements one after the other. */
 class Lease {
   readonly #session: Session;
+  readonly #stop: AbortController = new AbortController();
   #tail: Promise<unknown> = Promise.resolve();
-  #stopped: { readonly reason: unknown } | undefined;
   /** The first statement that failed. */
   failure: { readonly error: unknown } | undefined;
   /** Whether the connection may be left in a transaction. */
@@ -74,25 +74,25 @@ class Lease {
   }
 
   get stopped(): boolean {
-    return this.#stopped !== undefined;
+    return this.#stop.signal.aborted;
   }
 
   run<T>(statement: (session: Session) => Promise<T>): Promise<T> {
     const result = this.#tail.then(() => {
-      if (this.#stopped) throw this.#stopped.reason;
+      this.#stop.signal.throwIfAborted();
       return statement(this.#session);
     });
     this.#tail = result.catch((error) => {
       this.failure ??= { error };
     });
-    return result;
+    return abortable(result, [this.#stop.signal]);
   }
 
-  /** Ends what runs and lets nothing begin any more. */
+  /** Ends what runs and lets nothing begin any more. Who waits for a statement, waits no longer. */
   stop(reason: unknown): void {
-    if (this.#stopped) return;
-    this.#stopped = { reason };
+    if (this.stopped) return;
     this.broken = true;
+    this.#stop.abort(reason);
     this.#session.cancel();
   }
 
