@@ -41,8 +41,26 @@ import {
 import type { ExportRequests, LogRecord, Metric, Signal, Span } from "./record.ts";
 import { classify, withRetry } from "./retry.ts";
 
-export { UnavailableError, type WriteResult } from "./postgres/writer.ts";
-export type { UpkeepReport } from "./postgres/partitions.ts";
+export type {
+  DenoPostgresClient,
+  DenoPostgresColumns,
+  DenoPostgresPool,
+  PostgresJs,
+  PostgresJsOptions,
+  PostgresJsQuery,
+  PostgresJsStatements,
+} from "./postgres/client.ts";
+export type { GivenClient } from "./postgres/connect.ts";
+export type * from "./postgres/database.ts";
+export type { PartitionWidth } from "./postgres/partition_width.ts";
+export type { CreateReport, Postponed, UpkeepReport } from "./postgres/partitions.ts";
+export type { PgClient, PgPool, PgQuery } from "./postgres/pg.ts";
+export type {
+  PGliteInstance,
+  PGliteQueryOptions,
+  PGliteStatements,
+} from "./postgres/pglite_instance.ts";
+export { UnavailableError, type WriteResult, type WriterStats } from "./postgres/writer.ts";
 
 /** Settings of {@linkcode OTelStorageAdapter}. One of the first three says where the database is. */
 export interface OTelStorageOptions {

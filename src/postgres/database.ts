@@ -40,7 +40,9 @@ export interface Queryable {
 
 /** One column of a COPY target. */
 export interface CopyColumn {
+  /** Name of the column. */
   readonly name: string;
+  /** Its type, which says how values are written. */
   readonly type: CopyType;
 }
 
@@ -63,6 +65,7 @@ export type CopyType =
 export interface CopyTable {
   /** Schema-qualified, e.g. `otel_data.spans`. */
   readonly name: string;
+  /** In the order of the values of a row. */
   readonly columns: readonly CopyColumn[];
 }
 

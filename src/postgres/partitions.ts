@@ -28,6 +28,7 @@ export interface PartitionsOptions {
 
 /** Something that could not be done and is left for the next `maintain`. */
 export interface Postponed {
+  /** What could not be done yet. */
   readonly action: "create" | "seal" | "expire";
   /** The partition, or the table and the time that it is to be made for. */
   readonly name: string;

@@ -31,24 +31,35 @@ export interface PgOptions {
 
 /** What this driver asks of a `Pool` of `npm:pg` that was handed in. */
 export interface PgPool {
+  /** A client of the pool. */
   connect(): Promise<PgClient>;
+  /** Listens for errors of idle clients. */
   on(event: "error", listener: (error: Error) => void): unknown;
+  /** Stops listening. */
   off(event: "error", listener: (error: Error) => void): unknown;
+  /** How many clients there are. */
   readonly totalCount: number;
 }
 
 /** What this driver asks of a client of {@linkcode PgPool}. */
 export interface PgClient {
+  /** Runs a statement. */
   query(query: PgQuery): Promise<{ rows: Row[] }>;
+  /** Gives it back to the pool, or ends its connection. */
   release(destroy?: boolean): void;
+  /** Listens for errors of the connection. */
   on(event: "error", listener: (error: Error) => void): unknown;
+  /** Stops listening. */
   off(event: "error", listener: (error: Error) => void): unknown;
 }
 
 /** A statement as `npm:pg` takes it. */
 export interface PgQuery {
+  /** The SQL. */
   text: string;
+  /** Its parameters as text. */
   values?: (string | null)[];
+  /** What makes values of the text of results. */
   types?: { getTypeParser(oid: number): (text: string) => unknown };
 }
 

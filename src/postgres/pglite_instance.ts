@@ -11,24 +11,31 @@ import { parameterText, PARSED_TYPES, parseValue } from "./values.ts";
 
 /** What runs statements: an instance of PGlite or a transaction of one. */
 export interface PGliteStatements {
+  /** Runs a statement. */
   query(
     sql: string,
     parameters?: (string | null)[],
     options?: PGliteQueryOptions,
   ): Promise<{ rows: unknown[] }>;
+  /** Runs a script of several statements. */
   exec(script: string): Promise<unknown>;
 }
 
 /** What we ask of an instance of PGlite. */
 export interface PGliteInstance extends PGliteStatements {
+  /** What makes values of the text of results, by type. */
   readonly parsers: Record<number | string, unknown>;
+  /** Runs a transaction. */
   transaction<T>(run: (transaction: PGliteStatements) => Promise<T>): Promise<T>;
 }
 
 /** Options of a statement, as PGlite takes them. */
 export interface PGliteQueryOptions {
+  /** What makes values of the text of results, by type. */
   parsers?: Record<number, (text: string) => unknown>;
+  /** What makes text of parameters, by type. */
   serializers?: Record<number, (value: string) => string>;
+  /** What COPY reads from `/dev/blob`. */
   blob?: Blob;
 }
 

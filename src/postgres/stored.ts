@@ -37,17 +37,25 @@ import {
 
 /** A record and what it belongs to. */
 export interface Stored<T> {
+  /** The record as it was sent. */
   readonly record: T;
+  /** What produced it. */
   readonly resource: Resource;
+  /** Schema of the resource, empty when unknown. */
   readonly resourceSchemaUrl: string;
+  /** What recorded it. */
   readonly scope: InstrumentationScope;
+  /** Schema of the record, empty when unknown. */
   readonly scopeSchemaUrl: string;
 }
 
 /** What each signal is stored as; a metric holds one point. */
 export interface StoredRecords {
+  /** Of traces. */
   readonly traces: Stored<Span>;
+  /** Of logs. */
   readonly logs: Stored<LogRecord>;
+  /** Of metrics. */
   readonly metrics: Stored<Metric>;
 }
 
