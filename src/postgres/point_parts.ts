@@ -28,9 +28,9 @@ export class PointParts {
   }
 
   /** Buckets as `{offset, bucketCounts}`, null when absent. */
-  buckets(rows: JsonBuffer, from: number, to: number): void {
-    rows.reserve(16);
-    if (from < 0) return rows.null();
+  buckets(json: JsonBuffer, from: number, to: number): void {
+    json.reserve(16);
+    if (from < 0) return json.null();
     const cursor = this.#cursor;
     const counts = this.#inner;
     counts.clear();
@@ -53,22 +53,22 @@ export class PointParts {
         cursor.unknown(tag, BUCKETS);
       }
     }
-    const field = rows.openJson();
-    rows.ascii(`{"offset":${offset},"bucketCounts":[`);
+    const field = json.openJson();
+    json.ascii(`{"offset":${offset},"bucketCounts":[`);
     for (let n = 0; n < counts.count; n++) {
       cursor.at = counts.offsets[n]!;
       cursor.varint(to);
-      rows.ascii(n > 0 ? ',"' : '"');
-      rows.ascii(decimal(cursor.lo, cursor.hi));
-      rows.ascii('"');
+      json.ascii(n > 0 ? ',"' : '"');
+      json.ascii(decimal(cursor.lo, cursor.hi));
+      json.ascii('"');
     }
-    rows.ascii("]}");
-    rows.close(field);
-    rows.reserve(16);
+    json.ascii("]}");
+    json.close(field);
+    json.reserve(16);
   }
 
   /** A ValueAtQuantile as `{quantile, value}`. */
-  readonly quantile = (end: number, rows: JsonBuffer): void => {
+  readonly quantile = (end: number, json: JsonBuffer): void => {
     const cursor = this.#cursor;
     let quantile = -1, value = -1;
     while (cursor.at < end) {
@@ -81,15 +81,15 @@ export class PointParts {
         cursor.unknown(tag, QUANTILE);
       }
     }
-    rows.ascii('{"quantile":');
-    rows.double(quantile < 0 ? 0 : cursor.doubleAt(quantile));
-    rows.ascii(',"value":');
-    rows.double(value < 0 ? 0 : cursor.doubleAt(value));
-    rows.ascii("}");
+    json.ascii('{"quantile":');
+    json.double(quantile < 0 ? 0 : cursor.doubleAt(quantile));
+    json.ascii(',"value":');
+    json.double(value < 0 ? 0 : cursor.doubleAt(value));
+    json.ascii("}");
   };
 
   /** An Exemplar; ids that are none are left out. */
-  readonly exemplar = (end: number, rows: JsonBuffer): void => {
+  readonly exemplar = (end: number, json: JsonBuffer): void => {
     const cursor = this.#cursor;
     const { bytes } = cursor;
     const attributes = this.#inner;
@@ -128,25 +128,25 @@ export class PointParts {
           cursor.unknown(tag, EXEMPLAR);
       }
     }
-    rows.ascii('{"timeUnixNano":');
+    json.ascii('{"timeUnixNano":');
     this.#time.set(timeLo, timeHi);
-    rows.unixNano(this.#time);
+    json.unixNano(this.#time);
     if (isInt) {
-      rows.ascii(`,"asInt":"${signed(intLo, intHi)}"`);
+      json.ascii(`,"asInt":"${signed(intLo, intHi)}"`);
     } else if (value >= 0) {
-      rows.ascii(',"asDouble":');
-      rows.double(cursor.doubleAt(value));
+      json.ascii(',"asDouble":');
+      json.double(cursor.doubleAt(value));
     }
     if (isId(bytes, traceFrom, traceTo, 16)) {
-      rows.ascii(',"traceId":');
-      rows.hex(bytes, traceFrom, traceTo);
+      json.ascii(',"traceId":');
+      json.hex(bytes, traceFrom, traceTo);
     }
     if (isId(bytes, spanFrom, spanTo, 8)) {
-      rows.ascii(',"spanId":');
-      rows.hex(bytes, spanFrom, spanTo);
+      json.ascii(',"spanId":');
+      json.hex(bytes, spanFrom, spanTo);
     }
-    rows.innerAttributes("filteredAttributes", cursor, attributes, 0);
-    rows.ascii("}");
+    json.innerAttributes("filteredAttributes", cursor, attributes, 0);
+    json.ascii("}");
   };
 }
 

@@ -28,21 +28,25 @@ export class RowBuffer {
   bytes: Uint8Array;
   view: DataView;
   at = 0;
+  /** Up to where methods may write without asking for more. */
+  #limit: number;
   /** Texts in which NUL or invalid UTF-8 became U+FFFD. */
   replaced = 0;
 
   constructor(size = 1 << 16) {
     this.bytes = new Uint8Array(size);
     this.view = new DataView(this.bytes.buffer);
+    this.#limit = size - SPARE;
   }
 
   /** Makes room for `size` more bytes, and for 32 beyond them: punctuation need not ask. */
   reserve(size: number): void {
-    if (this.at + size + SPARE <= this.bytes.length) return;
+    if (this.at + size <= this.#limit) return;
     const bytes = new Uint8Array(Math.max(this.bytes.length * 2, this.at + size + SPARE));
     bytes.set(this.bytes.subarray(0, this.at));
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer);
+    this.#limit = bytes.length - SPARE;
   }
 
   /** Begins a tuple. The fixed-width fields that follow have room; texts reserve their own. */
@@ -93,12 +97,20 @@ export class RowBuffer {
     this.int8(instant.postgresLo, instant.postgresHi);
   }
 
-  /** `length` bytes as they are: uuid, span id as int8, bytea. */
-  raw(source: Uint8Array, from: number, length: number): void {
-    this.reserve(length + 4);
-    this.view.setInt32(this.at, length);
-    this.at += 4;
-    this.append(source, from, from + length);
+  /** The 16 bytes of a trace id as a uuid. */
+  uuid(source: DataView, from: number): void {
+    const { view, at } = this;
+    view.setInt32(at, 16);
+    view.setInt32(at + 4, source.getInt32(from));
+    view.setInt32(at + 8, source.getInt32(from + 4));
+    view.setInt32(at + 12, source.getInt32(from + 8));
+    view.setInt32(at + 16, source.getInt32(from + 12));
+    this.at = at + 20;
+  }
+
+  /** The 8 bytes of a span id as an int8. */
+  spanId(source: DataView, from: number): void {
+    this.int8(source.getInt32(from + 4), source.getInt32(from));
   }
 
   /** Bytes without a length before them. The caller has reserved room. */

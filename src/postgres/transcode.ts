@@ -68,13 +68,11 @@ export class Transcoder {
    */
   transcode(signal: Signal, body: Uint8Array, arrivalUnixNano: bigint, batch: Batch): Transcoded {
     const rows = batch.of(signal);
-    const { at, count, replaced } = rows;
+    const mark = rows.mark();
     try {
       return this.#request(signal, body, arrivalUnixNano, rows);
     } catch (error) {
-      rows.at = at;
-      rows.count = count;
-      rows.replaced = replaced;
+      rows.rewind(mark);
       if (error instanceof IrregularError) {
         return this.transcode(
           signal,
@@ -169,13 +167,12 @@ export class Transcoder {
       cursor.at = records.offsets[n * 2]!;
       const stop = records.offsets[n * 2 + 1]!;
       const { accepted } = surroundings;
-      const { at, count } = rows;
+      const mark = tooDeep ? rows.mark() : undefined;
       transcoder.record(stop, surroundings, rows);
-      if (tooDeep) {
+      if (mark !== undefined) {
         const taken = surroundings.accepted - accepted;
         surroundings.accepted = accepted;
-        rows.at = at;
-        rows.count = count;
+        rows.rewind(mark);
         reject(surroundings, taken, TOO_DEEP);
       }
     }

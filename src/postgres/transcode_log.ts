@@ -86,67 +86,68 @@ export class LogTranscoder implements RecordTranscoder {
       }
     }
 
-    const { at } = rows;
-    rows.tooDeep = false;
-    rows.tuple(FIELDS);
+    const { json } = rows;
+    const { at } = json;
+    json.tooDeep = false;
+    json.tuple(FIELDS);
     const hasTime = timeLo !== 0 || timeHi !== 0;
     const hasObserved = observedLo !== 0 || observedHi !== 0;
     const time = hasTime || hasObserved ? this.#time : surroundings.arrival;
     if (hasTime) time.set(timeLo, timeHi);
     else if (hasObserved) time.set(observedLo, observedHi);
-    rows.timestamptz(time);
-    if (hasObserved) rows.int8(observedLo, observedHi);
-    else rows.null();
+    json.timestamptz(time);
+    if (hasObserved) json.int8(observedLo, observedHi);
+    else json.null();
     const { resource, scope } = surroundings;
-    rows.int8(resource.lo, resource.hi);
-    rows.int8(scope.lo, scope.hi);
-    if (resource.service === undefined) rows.null();
-    else rows.int8(resource.service.lo, resource.service.hi);
-    if (isId(bytes, traceFrom, traceTo, 16)) rows.raw(bytes, traceFrom, 16);
-    else rows.null();
-    if (isId(bytes, spanFrom, spanTo, 8)) rows.raw(bytes, spanFrom, 8);
-    else rows.null();
-    rows.int4(flags);
-    rows.int2(hasTime ? time.frac : -1);
+    json.int8(resource.lo, resource.hi);
+    json.int8(scope.lo, scope.hi);
+    if (resource.service === undefined) json.null();
+    else json.int8(resource.service.lo, resource.service.hi);
+    if (isId(bytes, traceFrom, traceTo, 16)) json.uuid(cursor.view, traceFrom);
+    else json.null();
+    if (isId(bytes, spanFrom, spanTo, 8)) json.spanId(cursor.view, spanFrom);
+    else json.null();
+    json.int4(flags);
+    json.int2(hasTime ? time.frac : -1);
     const severityFits = severity >= 0 && severity < 0x8000;
-    rows.int2(severityFits ? severity : 0);
-    rows.text(bytes, severityFrom, severityTo);
-    rows.text(bytes, eventFrom, eventTo);
+    json.int2(severityFits ? severity : 0);
+    json.text(bytes, severityFrom, severityTo);
+    json.text(bytes, eventFrom, eventTo);
 
-    rows.inexact = false;
-    if (bodyFrom < 0) rows.null();
+    json.inexact = false;
+    if (bodyFrom < 0) json.null();
     else {
-      const field = rows.openJson();
+      const field = json.openJson();
       cursor.at = bodyFrom;
-      rows.anyValue(cursor, bodyTo, 1);
-      rows.close(field);
+      json.anyValue(cursor, bodyTo, 1);
+      json.close(field);
     }
-    const bodyInexact = rows.inexact;
-    rows.inexact = false;
-    rows.reserve(16);
-    if (attributes.count === 0) rows.null();
+    const bodyInexact = json.inexact;
+    json.inexact = false;
+    json.reserve(16);
+    if (attributes.count === 0) json.null();
     else {
-      const field = rows.openJson();
-      rows.attributes(cursor, attributes.offsets, attributes.count);
-      rows.close(field);
+      const field = json.openJson();
+      json.attributes(cursor, attributes.offsets, attributes.count);
+      json.close(field);
     }
-    const attributesInexact = rows.inexact;
+    const attributesInexact = json.inexact;
 
-    rows.reserve(64);
+    json.reserve(64);
     if (bodyInexact || attributesInexact || !severityFits || dropped !== 0) {
-      const field = rows.open();
-      if (!severityFits) rows.int32Field(0x10, severity);
-      if (bodyInexact) rows.bytesField(0x2a, bytes, bodyFrom, bodyTo);
-      if (attributesInexact) rows.fields(0x32, bytes, attributes);
-      if (dropped !== 0) rows.uint32Field(0x38, dropped);
-      rows.close(field);
+      const field = json.open();
+      if (!severityFits) json.int32Field(0x10, severity);
+      if (bodyInexact) json.bytesField(0x2a, bytes, bodyFrom, bodyTo);
+      if (attributesInexact) json.fields(0x32, bytes, attributes);
+      if (dropped !== 0) json.uint32Field(0x38, dropped);
+      json.close(field);
     } else {
-      rows.null();
+      json.null();
     }
 
     cursor.at = end;
-    if (rows.tooDeep) {
-      rows.at = at;
+    if (json.tooDeep) {
+      json.at = at;
       reject(surroundings, 1, "a value nests deeper than 128 levels");
     } else {
       surroundings.accepted++;

@@ -121,7 +121,7 @@ export class MetricTranscoder implements RecordTranscoder {
       const reason = this.#point.write(offsets[n * 2 + 1]!, shape, metric, surroundings, rows);
       if (reason === undefined) surroundings.accepted++;
       else {
-        rows.at = at;
+        rows.json.at = at;
         reject(surroundings, 1, reason);
       }
     }

@@ -15,6 +15,7 @@ import { type Cursor, IrregularError, knownFields, MalformedError, zigzag } from
 import type { Dimension, Dimensions } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
 import { Ranges } from "./ranges.ts";
+import type { JsonBuffer } from "./json_text.ts";
 import { PointParts } from "./point_parts.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -279,60 +280,61 @@ export class PointTranscoder {
 
     const { resource, scope } = surroundings;
     const series = this.#dimensions.series(metric, resource, scope, cursor, attributes);
-    rows.tooDeep = false;
-    rows.tuple(FIELDS);
+    const { json } = rows;
+    json.tooDeep = false;
+    json.tuple(FIELDS);
     const hasTime = timeLo !== 0 || timeHi !== 0;
     const time = hasTime ? this.#time : surroundings.arrival;
     if (hasTime) time.set(timeLo, timeHi);
-    rows.timestamptz(time);
+    json.timestamptz(time);
     const { micros, frac } = time; // exemplars set it again
-    rows.int8(series.lo, series.hi);
-    if (startLo !== 0 || startHi !== 0) rows.int8(startLo, startHi);
-    else rows.null();
-    this.#double(rows, isInt ? -1 : value);
-    if (isInt) rows.int8(intLo, intHi);
-    else rows.null();
-    if (shape.hasCount) rows.int8(countLo, countHi);
-    else rows.null();
-    if (sum < 0 && shape.hasSum) rows.float8(0);
-    else this.#double(rows, sum);
-    this.#double(rows, min);
-    this.#double(rows, max);
+    json.int8(series.lo, series.hi);
+    if (startLo !== 0 || startHi !== 0) json.int8(startLo, startHi);
+    else json.null();
+    this.#double(json, isInt ? -1 : value);
+    if (isInt) json.int8(intLo, intHi);
+    else json.null();
+    if (shape.hasCount) json.int8(countLo, countHi);
+    else json.null();
+    if (sum < 0 && shape.hasSum) json.float8(0);
+    else this.#double(json, sum);
+    this.#double(json, min);
+    this.#double(json, max);
     if (shape.isExponential) {
-      rows.int8(zeroLo, zeroHi);
-      if (threshold < 0) rows.float8(0);
-      else this.#double(rows, threshold);
-      rows.int4(scale);
+      json.int8(zeroLo, zeroHi);
+      if (threshold < 0) json.float8(0);
+      else this.#double(json, threshold);
+      json.int4(scale);
     } else {
-      rows.null();
-      rows.null();
-      rows.null();
+      json.null();
+      json.null();
+      json.null();
     }
-    rows.int4(flags);
-    rows.int2(hasTime ? frac : -1);
-    rows.int8Array(bytes, counts);
-    rows.float8Array(bytes, bounds);
-    parts.buckets(rows, positiveFrom, positiveTo);
-    parts.buckets(rows, negativeFrom, negativeTo);
-    rows.inexact = false;
-    rows.list(cursor, quantiles, parts.quantile);
-    const quantilesInexact = rows.inexact;
-    rows.inexact = false;
-    rows.list(cursor, exemplars, parts.exemplar);
-    const exemplarsInexact = rows.inexact;
+    json.int4(flags);
+    json.int2(hasTime ? frac : -1);
+    json.int8Array(bytes, counts);
+    json.float8Array(bytes, bounds);
+    parts.buckets(json, positiveFrom, positiveTo);
+    parts.buckets(json, negativeFrom, negativeTo);
+    json.inexact = false;
+    json.list(cursor, quantiles, parts.quantile);
+    const quantilesInexact = json.inexact;
+    json.inexact = false;
+    json.list(cursor, exemplars, parts.exemplar);
+    const exemplarsInexact = json.inexact;
 
-    rows.reserve(64);
+    json.reserve(64);
     if (quantilesInexact || exemplarsInexact) {
-      const field = rows.open();
-      if (quantilesInexact) rows.fields(shape.quantileTag, bytes, quantiles);
-      if (exemplarsInexact) rows.fields(shape.exemplarTag, bytes, exemplars);
-      rows.close(field);
+      const field = json.open();
+      if (quantilesInexact) json.fields(shape.quantileTag, bytes, quantiles);
+      if (exemplarsInexact) json.fields(shape.exemplarTag, bytes, exemplars);
+      json.close(field);
     } else {
-      rows.null();
+      json.null();
     }
 
     cursor.at = end;
-    if (metric.tooDeep || series.tooDeep || rows.tooDeep) {
+    if (metric.tooDeep || series.tooDeep || json.tooDeep) {
       return "an attribute nests deeper than 128 levels";
     }
     if (shape.hasValue && value < 0 && !isInt && (flags & NO_RECORDED_VALUE) === 0) {
@@ -342,9 +344,9 @@ export class PointTranscoder {
     return undefined;
   }
 
-  #double(rows: SignalRows, at: number): void {
-    if (at < 0) rows.null();
-    else rows.float8(this.#cursor.doubleAt(at));
+  #double(json: JsonBuffer, at: number): void {
+    if (at < 0) json.null();
+    else json.float8(this.#cursor.doubleAt(at));
   }
 
   /** The offsets of the 64-bit values in the field just read. */

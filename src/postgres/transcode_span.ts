@@ -62,6 +62,10 @@ export class SpanTranscoder implements RecordTranscoder {
 
     while (cursor.at < end) {
       const tag = cursor.next(end);
+      if (tag === 0x4a) { // attributes = 9, repeated KeyValue: most of all fields
+        attributes.push(cursor.from, cursor.to);
+        continue;
+      }
       switch (tag) {
         case 0x0a: // trace_id = 1, bytes
           traceFrom = cursor.from;
@@ -94,9 +98,6 @@ export class SpanTranscoder implements RecordTranscoder {
           endLo = cursor.lo;
           endHi = cursor.hi;
           break;
-        case 0x4a: // attributes = 9, repeated KeyValue
-          attributes.push(cursor.from, cursor.to);
-          break;
         case 0x50: // dropped_attributes_count = 10, uint32
           droppedAttributes = cursor.lo;
           break;
@@ -124,83 +125,86 @@ export class SpanTranscoder implements RecordTranscoder {
     }
 
     // Even a span that is not kept has to be one, so what it holds is written before it is judged.
-    const { at } = rows;
-    rows.tooDeep = false;
-    rows.tuple(FIELDS);
+    const { json } = rows;
+    const { at } = json;
+    json.tooDeep = false;
+    json.tuple(FIELDS);
     const idsValid = isId(bytes, traceFrom, traceTo, 16) && isId(bytes, spanFrom, spanTo, 8);
-    rows.raw(bytes, traceFrom, idsValid ? 16 : 0);
-    rows.raw(bytes, spanFrom, idsValid ? 8 : 0);
-    if (isId(bytes, parentFrom, parentTo, 8)) rows.raw(bytes, parentFrom, 8);
-    else rows.null();
+    if (idsValid) {
+      json.uuid(cursor.view, traceFrom);
+      json.spanId(cursor.view, spanFrom);
+    }
+    if (isId(bytes, parentFrom, parentTo, 8)) json.spanId(cursor.view, parentFrom);
+    else json.null();
     const hasStart = startLo !== 0 || startHi !== 0;
     const start = hasStart ? this.#start : surroundings.arrival;
     if (hasStart) start.set(startLo, startHi);
-    rows.timestamptz(start);
+    json.timestamptz(start);
     const duration = this.#duration;
     duration.set(startLo, startHi, endLo, endHi);
-    rows.int8(duration.lo, duration.hi);
+    json.int8(duration.lo, duration.hi);
     const { resource, scope } = surroundings;
     const name = this.#dimensions.name(cursor, nameFrom, nameTo);
-    rows.int8(resource.lo, resource.hi);
-    rows.int8(scope.lo, scope.hi);
-    rows.int8(name.lo, name.hi);
-    if (resource.service === undefined) rows.null();
-    else rows.int8(resource.service.lo, resource.service.hi);
-    if (duration.saturated) rows.int8(endLo, endHi);
-    else rows.null();
-    rows.int4(flags);
-    rows.int2(hasStart ? start.frac : -1);
+    json.int8(resource.lo, resource.hi);
+    json.int8(scope.lo, scope.hi);
+    json.int8(name.lo, name.hi);
+    if (resource.service === undefined) json.null();
+    else json.int8(resource.service.lo, resource.service.hi);
+    if (duration.saturated) json.int8(endLo, endHi);
+    else json.null();
+    json.int4(flags);
+    json.int2(hasStart ? start.frac : -1);
     const kindFits = kind >= 0 && kind < 0x8000;
-    rows.int2(kindFits ? kind : 0);
+    json.int2(kindFits ? kind : 0);
     const status = this.#statusCode;
     const statusFits = status >= 0 && status < 0x8000;
-    if (this.#hasStatus) rows.int2(statusFits ? status : 0);
-    else rows.null();
-    rows.text(bytes, stateFrom, stateTo);
-    rows.text(bytes, this.#messageFrom, this.#messageTo);
+    if (this.#hasStatus) json.int2(statusFits ? status : 0);
+    else json.null();
+    json.text(bytes, stateFrom, stateTo);
+    json.text(bytes, this.#messageFrom, this.#messageTo);
 
-    rows.inexact = false;
-    if (attributes.count === 0) rows.null();
+    json.inexact = false;
+    if (attributes.count === 0) json.null();
     else {
-      const field = rows.openJson();
-      rows.attributes(cursor, attributes.offsets, attributes.count);
-      rows.close(field);
+      const field = json.openJson();
+      json.attributes(cursor, attributes.offsets, attributes.count);
+      json.close(field);
     }
-    const attributesInexact = rows.inexact;
-    rows.inexact = false;
-    rows.list(cursor, events, this.#event);
-    const eventsInexact = rows.inexact;
-    rows.inexact = false;
-    rows.list(cursor, links, this.#link);
-    const linksInexact = rows.inexact;
+    const attributesInexact = json.inexact;
+    json.inexact = false;
+    json.list(cursor, events, this.#event);
+    const eventsInexact = json.inexact;
+    json.inexact = false;
+    json.list(cursor, links, this.#link);
+    const linksInexact = json.inexact;
 
     if (
       attributesInexact || eventsInexact || linksInexact || !kindFits || !statusFits ||
       (droppedAttributes | droppedEvents | droppedLinks) !== 0
     ) {
-      rows.reserve(64);
-      const field = rows.open();
-      if (!kindFits) rows.int32Field(0x30, kind);
-      if (attributesInexact) rows.fields(0x4a, bytes, attributes);
-      if (droppedAttributes !== 0) rows.uint32Field(0x50, droppedAttributes);
-      if (eventsInexact) rows.fields(0x5a, bytes, events);
-      if (droppedEvents !== 0) rows.uint32Field(0x60, droppedEvents);
-      if (linksInexact) rows.fields(0x6a, bytes, links);
-      if (droppedLinks !== 0) rows.uint32Field(0x70, droppedLinks);
-      if (!statusFits) rows.enumInMessage(0x7a, 0x18, status);
-      rows.close(field);
+      json.reserve(64);
+      const field = json.open();
+      if (!kindFits) json.int32Field(0x30, kind);
+      if (attributesInexact) json.fields(0x4a, bytes, attributes);
+      if (droppedAttributes !== 0) json.uint32Field(0x50, droppedAttributes);
+      if (eventsInexact) json.fields(0x5a, bytes, events);
+      if (droppedEvents !== 0) json.uint32Field(0x60, droppedEvents);
+      if (linksInexact) json.fields(0x6a, bytes, links);
+      if (droppedLinks !== 0) json.uint32Field(0x70, droppedLinks);
+      if (!statusFits) json.enumInMessage(0x7a, 0x18, status);
+      json.close(field);
     } else {
-      rows.reserve(4);
-      rows.null();
+      json.reserve(4);
+      json.null();
     }
 
     cursor.at = end;
-    if (idsValid && !rows.tooDeep) {
+    if (idsValid && !json.tooDeep) {
       surroundings.accepted++;
       rows.finish(start.micros);
       return;
     }
-    rows.at = at;
+    json.at = at;
     reject(
       surroundings,
       1,
@@ -228,7 +232,7 @@ export class SpanTranscoder implements RecordTranscoder {
     }
   }
 
-  readonly #event = (end: number, rows: JsonBuffer): void => {
+  readonly #event = (end: number, json: JsonBuffer): void => {
     const cursor = this.#cursor;
     const attributes = this.#inner;
     attributes.clear();
@@ -254,16 +258,16 @@ export class SpanTranscoder implements RecordTranscoder {
           cursor.unknown(tag, EVENT);
       }
     }
-    rows.ascii('{"timeUnixNano":');
+    json.ascii('{"timeUnixNano":');
     this.#time.set(lo, hi);
-    rows.unixNano(this.#time);
-    rows.ascii(',"name":');
-    rows.string(cursor, nameFrom, nameTo);
-    rows.innerAttributes("attributes", cursor, attributes, dropped);
-    rows.ascii("}");
+    json.unixNano(this.#time);
+    json.ascii(',"name":');
+    json.string(cursor, nameFrom, nameTo);
+    json.innerAttributes("attributes", cursor, attributes, dropped);
+    json.ascii("}");
   };
 
-  readonly #link = (end: number, rows: JsonBuffer): void => {
+  readonly #link = (end: number, json: JsonBuffer): void => {
     const cursor = this.#cursor;
     const attributes = this.#inner;
     attributes.clear();
@@ -298,18 +302,18 @@ export class SpanTranscoder implements RecordTranscoder {
       }
     }
     const { bytes } = cursor;
-    rows.ascii('{"traceId":');
-    if (isId(bytes, traceFrom, traceTo, 16)) rows.hex(bytes, traceFrom, traceTo);
-    else rows.ascii('""');
-    rows.ascii(',"spanId":');
-    if (isId(bytes, spanFrom, spanTo, 8)) rows.hex(bytes, spanFrom, spanTo);
-    else rows.ascii('""');
+    json.ascii('{"traceId":');
+    if (isId(bytes, traceFrom, traceTo, 16)) json.hex(bytes, traceFrom, traceTo);
+    else json.ascii('""');
+    json.ascii(',"spanId":');
+    if (isId(bytes, spanFrom, spanTo, 8)) json.hex(bytes, spanFrom, spanTo);
+    else json.ascii('""');
     if (stateFrom !== stateTo) {
-      rows.ascii(',"traceState":');
-      rows.string(cursor, stateFrom, stateTo);
+      json.ascii(',"traceState":');
+      json.string(cursor, stateFrom, stateTo);
     }
-    rows.innerAttributes("attributes", cursor, attributes, dropped);
-    if (flags !== 0) rows.ascii(`,"flags":${flags}`);
-    rows.ascii("}");
+    json.innerAttributes("attributes", cursor, attributes, dropped);
+    if (flags !== 0) json.ascii(`,"flags":${flags}`);
+    json.ascii("}");
   };
 }
