@@ -3,14 +3,15 @@
  * nothing.
  *
  * ```sh
- * deno run --allow-net --allow-env --allow-sys --allow-read --allow-write \
+ * deno run --allow-net --allow-env --allow-read --allow-write=./data \
  *   jsr:@oneiric/otel-storage/collector
  * ```
  *
- * `--help` lists its commands and flags. When it can take requests it prints a line with
- * `listening on http://HOST:PORT`; its log goes to stderr, a line an event. The first SIGINT or
- * SIGTERM lets it finish what it has taken and exit with 0 within 10 seconds, a second one ends it at
- * once. It exits with 2 when it was asked for what cannot be, with 1 when something failed.
+ * With `--database` it needs `--allow-net --allow-env` alone. `--help` lists its commands and flags.
+ * When it can take requests it prints a line with `listening on http://HOST:PORT`; its log goes to
+ * stderr, a line an event. The first SIGINT or SIGTERM lets it finish what it has taken and exit with
+ * 0 within 10 seconds, a second one ends it at once. It exits with 2 when it was asked for what cannot
+ * be, with 1 when something failed.
  *
  * @module
  */
@@ -23,7 +24,11 @@ import { HELP, readSettings, type Settings, UsageError } from "./collector_args.
 import { connect } from "./postgres/connect.ts";
 import type { Database } from "./postgres/database.ts";
 import { FolderLockedError, lockFolder } from "./postgres/folder_lock.ts";
+import { InFlight } from "./in_flight.ts";
+import { log, reasonOf } from "./log.ts";
 import { migrate } from "./postgres/migrate.ts";
+import { RequestError } from "./request_error.ts";
+import { classify } from "./retry.ts";
 import { type Admin, handler, type Store } from "./server.ts";
 import { querySql, type SqlRows } from "./sql_query.ts";
 import { drawTable } from "./sql_table.ts";
@@ -38,8 +43,6 @@ const SAME_SIGNAL_MS = 250;
 /** What keeps failing is logged this often. */
 const LOG_AGAIN_MS = 10_000;
 const STATS_SQL = "select name, value from otel.stats order by name";
-
-if (import.meta.main) await main();
 
 async function main(): Promise<void> {
   try {
@@ -79,25 +82,25 @@ async function serve(settings: Settings): Promise<void> {
     );
   }
   const stopping = stopSignal();
-  using lock = settings.database === undefined
-    ? await lockFolder(settings.dataDir)
-    : undefined;
+  using lock = settings.database === undefined ? await lockFolder(settings.dataDir) : undefined;
   await using adapter = adapterFor(settings);
   if (adapter.warning !== "") log("warn", adapter.warning);
+  const closing = new AbortController();
   const stopped = aborted(stopping);
   await Promise.race([adapter.init(), stopped]);
   if (stopping.aborted) return;
 
   const database = await adapter.database();
   const answer = handler({
-    store: storeUntil(stopping, adapter),
+    store: storeUntil(stopping, closing.signal, adapter),
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,
     admin: adminOf(adapter, database),
     onError: (error) => log("error", "could not store a request", { error }),
   });
-  const server = listen(settings, answer);
+  const requests = new InFlight();
+  const server = listen(settings, (request, info) => requests.track(answer(request, info)));
   const url = urlOf(settings.host, server.addr.port);
   lock?.describe({ url: urlOf(reachable(settings.host), server.addr.port) });
   console.log(`otel-storage ${VERSION} listening on ${url}`);
@@ -105,11 +108,14 @@ async function serve(settings: Settings): Promise<void> {
 
   const maintaining = maintainHourly(adapter, stopping);
   await stopped;
-  const finished = server.shutdown();
-  await Promise.race([finished, sleep(IN_FLIGHT_MS)]);
+  await Promise.race([requests.answered(), sleep(IN_FLIGHT_MS)]);
   await maintaining;
+  closing.abort();
   await adapter.close();
-  await Promise.race([finished, sleep(LAST_ANSWERS_MS)]);
+  await Promise.race([requests.answered(), sleep(LAST_ANSWERS_MS)]);
+  // A shutdown ends the bodies that are being read, and their senders would be told that they were
+  // cut. What is left then is a sender too slow: the end of this process tells it to send again.
+  if (requests.count === 0) await Promise.race([server.shutdown(), sleep(LAST_ANSWERS_MS)]);
   log("info", "stopped");
 }
 
@@ -143,11 +149,18 @@ function stopSignal(): AbortSignal {
   return stopping.signal;
 }
 
-/** The store of a collector that stops: what comes too late can be sent again. */
-function storeUntil(stopping: AbortSignal, adapter: OTelStorageAdapter): Store {
+/**
+ * The adapter as long as it takes requests: new ones until the stop, those that are being sent until
+ * it closes. What comes later can be sent again.
+ */
+function storeUntil(
+  stopping: AbortSignal,
+  closing: AbortSignal,
+  adapter: OTelStorageAdapter,
+): Store {
   let logged = -Infinity;
-  const observed = async <T>(act: () => Promise<T>): Promise<T> => {
-    if (stopping.aborted) {
+  const observed = async <T>(until: AbortSignal, act: () => Promise<T>): Promise<T> => {
+    if (until.aborted) {
       throw new UnavailableError("Cannot store the request: shutting down; send it again", 1000);
     }
     try {
@@ -161,22 +174,30 @@ function storeUntil(stopping: AbortSignal, adapter: OTelStorageAdapter): Store {
     }
   };
   return {
-    room: (options) => observed(() => adapter.room(options)),
-    write: (signal, body, options) => observed(() => adapter.write(signal, body, options)),
+    room: (options) => observed(stopping, () => adapter.room(options)),
+    write: (signal, body, options) => observed(closing, () => adapter.write(signal, body, options)),
     health: () => adapter.health(),
   };
 }
 
 function adminOf(adapter: OTelStorageAdapter, database: Database): Admin {
   return {
-    query: (sql, options) => querySql(database, sql, options),
+    query: async (sql, options) => {
+      try {
+        return await querySql(database, sql, options);
+      } catch (error) {
+        if (options.signal.aborted) throw error;
+        const status = classify(error).kind === "permanent" ? 400 : 503;
+        throw new RequestError(status, reasonOf(error), { cause: error });
+      }
+    },
     maintain: async (options) => countsOf(await adapter.maintain(options)),
   };
 }
 
 function listen(
   { host, port }: Settings,
-  answer: ReturnType<typeof handler>,
+  answer: Deno.ServeHandler,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
     return Deno.serve({ hostname: host, port, onListen: () => {} }, answer);
@@ -241,9 +262,7 @@ async function withDatabase(
   settings: Settings,
   use: (database: Database) => Promise<void>,
 ): Promise<void> {
-  using _lock = settings.database === undefined
-    ? await lockFolder(settings.dataDir)
-    : undefined;
+  using _lock = settings.database === undefined ? await lockFolder(settings.dataDir) : undefined;
   await using database = await connect(targetOf(settings));
   await use(database);
 }
@@ -321,29 +340,6 @@ function reachable(host: string): string {
   return host === "::" ? "::1" : host;
 }
 
-/** One line on stderr: time, level, what happened, and `name=value` of what belongs to it. */
-function log(
-  level: "info" | "warn" | "error",
-  message: string,
-  fields: Readonly<Record<string, unknown>> = {},
-): void {
-  const parts = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` ${name}=${shown(value)}`);
-  console.error(`${new Date().toISOString()} ${level} ${message}${parts.join("")}`);
-}
-
-function shown(value: unknown): string {
-  const text = value instanceof Error ? reasonOf(value) : String(value);
-  return /^[\w.:/@-]+$/.test(text) ? text : JSON.stringify(text.slice(0, 500));
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const inner = error instanceof AggregateError ? error.errors.map(reasonOf).join("; ") : "";
-  return error.message || inner || error.name;
-}
-
 /** Resolves when the signal aborts. */
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
@@ -359,3 +355,5 @@ async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   await Promise.race(signal === undefined ? [passed] : [passed, aborted(signal)]);
   clearTimeout(timer);
 }
+
+if (import.meta.main) await main();

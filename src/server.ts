@@ -233,9 +233,13 @@ class Server {
   }
 
   async answer(request: Request, info: ConnectionInfo | undefined): Promise<Response> {
-    const route = this.#routes.get(URL.parse(request.url)?.pathname ?? "");
+    const path = URL.parse(request.url)?.pathname;
+    const route = path === undefined ? undefined : this.#routes.get(path);
     let response: Response;
     try {
+      if (path === undefined) {
+        throw new RequestError(400, "Cannot read the request: its Host is none");
+      }
       response = await this.#answer(route, request, info);
     } catch (error) {
       response = this.#refuse(request, error);

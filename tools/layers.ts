@@ -61,7 +61,15 @@ const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [["adapter.ts"]],
   [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],
   [
-    ["collector_args.ts", "sql_query.ts", "sql_table.ts", "ask_collector.ts", "collector.ts"],
+    [
+      "collector_args.ts",
+      "log.ts",
+      "in_flight.ts",
+      "sql_query.ts",
+      "sql_table.ts",
+      "ask_collector.ts",
+      "collector.ts",
+    ],
     ["../mod.ts"],
   ],
 ];

@@ -1,0 +1,121 @@
+/**
+ * The collector as users run it: a process of its own, with the permissions it documents.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+
+const SCRIPT = fileURLToPath(new URL("../src/collector.ts", import.meta.url));
+
+/** How to run it. */
+export interface RunOptions {
+  /** Commands and flags. */
+  readonly args?: readonly string[];
+  /** Its environment, besides what Deno needs. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The one folder it may write to, which is also its data folder. */
+  readonly dataDir?: string;
+}
+
+/** How a collector ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A collector that takes requests. Disposing kills it. */
+export interface RunningCollector extends AsyncDisposable {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly pid: number;
+  /** Resolves when its log has a line with this text. */
+  logged(text: string): Promise<void>;
+  /** Sends a signal and does not wait for what it does. */
+  signal(name: Deno.Signal): void;
+  /** Resolves when it has ended. */
+  readonly ended: Promise<Ended>;
+}
+
+/** Runs the collector to its end. */
+export async function runCollector(options: RunOptions): Promise<Ended> {
+  return await collect(spawn(options));
+}
+
+/** Starts the collector on a free port, and waits until it takes requests. */
+export async function startCollector(options: RunOptions): Promise<RunningCollector> {
+  const child = spawn({ ...options, args: ["--port", "0", ...options.args ?? []] });
+  const ready = Promise.withResolvers<string>();
+  let log = "";
+  const ended = collect(child, (text) => {
+    const [, url] = /listening on (http:\S+)\n/.exec(text) ?? [];
+    if (url !== undefined) ready.resolve(url);
+  }, (text) => log = text);
+  ended.then(({ code, stderr }) => {
+    ready.reject(new Error(`The collector ended with ${code} before it was ready: ${stderr}`));
+  });
+  return {
+    url: await ready.promise,
+    pid: child.pid,
+    async logged(text) {
+      while (!log.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+    signal: (name) => child.kill(name),
+    ended,
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already.
+      }
+      await ended;
+    },
+  };
+}
+
+function spawn({ args = [], env = {}, dataDir }: RunOptions): Deno.ChildProcess {
+  const inherited = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
+    .map((name) => [name, Deno.env.get(name)] as const)
+    .filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--allow-net",
+      "--allow-env=DATABASE_URL,OTEL_*,PG*,HOME,USER",
+      ...dataDir === undefined ? [] : ["--allow-read", `--allow-write=${dataDir}`],
+      SCRIPT,
+      ...args,
+      ...dataDir === undefined ? [] : ["--data-dir", dataDir],
+    ],
+    clearEnv: true,
+    env: { ...Object.fromEntries(inherited), NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function collect(
+  child: Deno.ChildProcess,
+  onStdout?: (text: string) => void,
+  onStderr?: (text: string) => void,
+): Promise<Ended> {
+  const [stdout, stderr, { code }] = await Promise.all([
+    textOf(child.stdout, onStdout),
+    textOf(child.stderr, onStderr),
+    child.status,
+  ]);
+  return { code, stdout, stderr };
+}
+
+async function textOf(
+  stream: ReadableStream<Uint8Array>,
+  onText: (text: string) => void = () => {},
+): Promise<string> {
+  let text = "";
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) onText(text += piece);
+  return text;
+}
