@@ -57,7 +57,9 @@ function toField(field: protobuf.Field, value: unknown): unknown {
   if (field.resolvedType instanceof protobuf.Type) {
     return toModel(field.resolvedType, value as Fields);
   }
-  if (field.type === "string" || field.type === "bool") return value;
+  if (field.type === "bool") return value;
+  // Half of a surrogate pair is no character: U+FFFD.
+  if (field.type === "string") return String(value).toWellFormed();
   if (field.type === "bytes") {
     const isId = /^(traceId|spanId|parentSpanId)$/.test(field.name);
     return isId ? String(value).toLowerCase() : Uint8Array.fromBase64(String(value));
