@@ -11,6 +11,7 @@ import type { Session } from "./session.ts";
 /** A client with statements on their own, and on a transaction `T` where one is given. */
 export interface CallbackClient<T> {
   query(sql: string, parameters: readonly SqlValue[], on?: T): Promise<Row[]>;
+  /** When the script fails, no transaction of its own stays open. */
   execute(script: string): Promise<void>;
   copyIn(table: CopyTable, rows: readonly Uint8Array[], on: T): Promise<void>;
   /** Commits when `run` resolves, rolls back when it rejects, and rejects early when it is lost. */
@@ -73,8 +74,7 @@ export class CallbackSession<T> implements Session {
   async rollback(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
-    // A script may have left a transaction of its own.
-    if (open === undefined) return await this.#client.execute("rollback");
+    if (open === undefined) return;
     const reason = new Error("rolled back");
     open.end.reject(reason);
     await open.outcome.catch((error) => {
@@ -88,7 +88,7 @@ export class CallbackSession<T> implements Session {
 
   async release(broken: boolean): Promise<void> {
     // When this fails, the connection is lost, and the transaction with it.
-    if (broken && this.#open) await this.rollback().catch(() => {});
+    if (broken) await this.rollback().catch(() => {});
   }
 
   /** The open transaction. Some clients crash when they are asked on after it was lost. */

@@ -43,12 +43,15 @@ function arrayInsert(table: CopyTable, chunk: Uint8Array): { sql: string; values
 
 /** What we ask of `npm:postgres`: the client itself and its transactions. */
 export interface PostgresJsStatements {
+  /** Runs a statement that is already text. */
   unsafe(sql: string, parameters?: unknown[], options?: PostgresJsOptions): PostgresJsQuery;
+  /** A parameter of a type that is given. */
   typed(value: unknown, type: number): unknown;
 }
 
 /** How a statement of {@linkcode PostgresJs} is sent. */
 export interface PostgresJsOptions {
+  /** Whether it becomes a prepared statement that stays. */
   readonly prepare?: boolean;
   /** By the simple protocol, which takes no parameters. */
   readonly simple?: boolean;
@@ -56,7 +59,9 @@ export interface PostgresJsOptions {
 
 /** A statement of {@linkcode PostgresJs}. */
 export interface PostgresJsQuery extends PromiseLike<unknown> {
+  /** Its rows as lists of the bytes that came. */
   raw(): PromiseLike<unknown>;
+  /** Asks the server to end it. */
   cancel(): unknown;
   /** The backend it was sent to. */
   readonly state?: unknown;
@@ -64,7 +69,9 @@ export interface PostgresJsQuery extends PromiseLike<unknown> {
 
 /** A client of `npm:postgres`, the result of `postgres(…)`. */
 export interface PostgresJs extends PostgresJsStatements {
+  /** Its settings. */
   readonly options: { readonly transform: { readonly column: { readonly from?: unknown } } };
+  /** Runs a transaction. */
   begin(run: (sql: PostgresJsStatements) => Promise<void>): PromiseLike<unknown>;
 }
 
@@ -108,20 +115,20 @@ class PostgresJsClient implements CallbackClient<PostgresJsStatements> {
     on: PostgresJsStatements = this.#client,
   ): Promise<Row[]> {
     const values = parameters.map((value) => on.typed(parameterText(value), UNKNOWN));
-    this.#running = on.unsafe(sql, values, { simple: false });
-    const result = await this.#running.raw() as PostgresJsResult;
-    return Array.from(result, (row) =>
-      Object.fromEntries(
-        result.columns.map(({ name, type }, index) => {
-          const text = row[index];
-          return [name, text ? parseValue(type, this.#decoder.decode(text)) : null];
-        }),
-      ));
+    const statement = on.unsafe(sql, values, { simple: false });
+    this.#running = statement;
+    try {
+      const result = await statement.raw() as PostgresJsResult;
+      return Array.from(result, (row) => this.#row(result.columns, row));
+    } catch (error) {
+      await turn();
+      throw error;
+    }
   }
 
   async execute(script: string): Promise<void> {
-    // Of a script with a BEGIN of its own, it wants to be told.
-    await this.#client.begin(async (on) => {
+    // Outside `begin` it refuses scripts with a BEGIN of their own.
+    await this.#begin(async (on) => {
       this.#running = on.unsafe(script);
       await this.#running;
     });
@@ -139,7 +146,7 @@ class PostgresJsClient implements CallbackClient<PostgresJsStatements> {
   }
 
   async transaction(run: (on: PostgresJsStatements) => Promise<void>): Promise<void> {
-    await this.#client.begin(async (on) => {
+    await this.#begin(async (on) => {
       await on.unsafe(LOCAL_SETTINGS);
       await run(on);
     });
@@ -151,25 +158,64 @@ class PostgresJsClient implements CallbackClient<PostgresJsStatements> {
     if (!backend?.pid) return void this.#running?.cancel();
     this.#client.unsafe("select pg_cancel_backend($1)", [backend.pid]).then(() => {}, () => {});
   }
+
+  /**
+   * The client's `begin`, which sends its COMMIT or ROLLBACK even when the connection is gone: that
+   * ends the process with a TypeError (3.4.9). It has rejected by then; so `run` never ends.
+   */
+  async #begin(run: (on: PostgresJsStatements) => Promise<void>): Promise<void> {
+    let lost = false;
+    const begun = this.#client.begin(async (on) => {
+      try {
+        await run(on);
+      } finally {
+        await turn();
+        if (lost) await new Promise(() => {});
+      }
+    });
+    try {
+      await begun;
+    } finally {
+      lost = true;
+    }
+  }
+
+  #row(columns: PostgresJsResult["columns"], row: readonly (Uint8Array | null)[]): Row {
+    return Object.fromEntries(columns.map(({ name, type }, index) => {
+      const text = row[index];
+      return [name, text ? parseValue(type, this.#decoder.decode(text)) : null];
+    }));
+  }
+}
+
+/** Lets everybody hear of a connection that was lost in this turn of the event loop. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** The `Pool` of `@db/postgres`. */
 export interface DenoPostgresPool {
+  /** A client of the pool. */
   connect(): Promise<DenoPostgresClient>;
+  /** How many clients wait to be used. */
   readonly available: number;
+  /** How many clients there are. */
   readonly size: number;
 }
 
 /** A client of {@linkcode DenoPostgresPool}. */
 export interface DenoPostgresClient {
+  /** Runs a statement; rows are lists. */
   queryArray(
     query: { text: string; args?: unknown[] },
   ): Promise<{ rows: unknown[][]; rowDescription?: DenoPostgresColumns | undefined }>;
+  /** Gives it back to the pool. */
   release(): void;
 }
 
 /** What the rows of a result consist of. */
 export interface DenoPostgresColumns {
+  /** The columns of the rows, in order. */
   readonly columns: readonly { readonly name: string; readonly typeOid: number }[];
 }
 
@@ -204,7 +250,13 @@ class DenoPostgresSession implements Session {
   }
 
   async execute(script: string): Promise<void> {
-    await this.#client.queryArray({ text: script });
+    try {
+      await this.#client.queryArray({ text: script });
+    } catch (error) {
+      // When this fails too, the connection is lost, and the transaction with it.
+      await this.rollback().catch(() => {});
+      throw error;
+    }
   }
 
   async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
@@ -214,16 +266,16 @@ class DenoPostgresSession implements Session {
     }
   }
 
-  begin(): Promise<void> {
-    return this.execute(`begin; ${LOCAL_SETTINGS}`);
+  async begin(): Promise<void> {
+    await this.execute(`begin; ${LOCAL_SETTINGS}`);
   }
 
-  commit(): Promise<void> {
-    return this.execute("commit");
+  async commit(): Promise<void> {
+    await this.#client.queryArray({ text: "commit" });
   }
 
-  rollback(): Promise<void> {
-    return this.execute("rollback");
+  async rollback(): Promise<void> {
+    await this.#client.queryArray({ text: "rollback" });
   }
 
   cancel(): void {}

@@ -182,7 +182,13 @@ class PgSession implements Session {
   }
 
   async execute(script: string): Promise<void> {
-    await this.#client.query({ text: script });
+    try {
+      await this.#client.query({ text: script });
+    } catch (error) {
+      // When this fails too, the connection is lost, and the transaction with it.
+      await this.rollback().catch(() => {});
+      throw error;
+    }
   }
 
   async begin(): Promise<void> {

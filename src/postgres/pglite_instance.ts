@@ -66,7 +66,12 @@ export class PGliteClient implements CallbackClient<PGliteStatements> {
   }
 
   async execute(script: string): Promise<void> {
-    await this.#instance.exec(script);
+    try {
+      await this.#instance.exec(script);
+    } catch (error) {
+      await this.#instance.exec("rollback");
+      throw error;
+    }
   }
 
   async copyIn(

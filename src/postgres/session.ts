@@ -12,6 +12,7 @@ import type { CopyTable, Database, Row, SqlValue, Transaction } from "./database
 /** One connection. Its methods are never called while another of them runs, except `cancel`. */
 export interface Session {
   query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]>;
+  /** When the script fails, no transaction of its own stays open. */
   execute(script: string): Promise<void>;
   copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void>;
   begin(): Promise<void>;
@@ -176,15 +177,7 @@ export class SessionDatabase implements Database {
   }
 
   execute(script: string): Promise<void> {
-    return this.#use(async (lease) => {
-      try {
-        await lease.run((session) => session.execute(script));
-      } catch (error) {
-        // A script with a BEGIN of its own fails inside that transaction.
-        await lease.run((session) => session.rollback()).catch(() => lease.broken = true);
-        throw error;
-      }
-    });
+    return this.#use((lease) => lease.run((session) => session.execute(script)));
   }
 
   transaction<T>(
@@ -245,13 +238,12 @@ export class SessionDatabase implements Database {
     const transaction = new SessionTransaction(lease);
     const scope = { open: true };
     await lease.run((session) => session.begin());
+    let result: T;
     try {
-      const result = await this.#scope.run(scope, async () => await run(transaction));
+      result = await this.#scope.run(scope, async () => await run(transaction));
       transaction.end();
       // COMMIT would roll back and report success.
       if (lease.failure) throw lease.failure.error;
-      await lease.run((session) => session.commit());
-      return result;
     } catch (error) {
       transaction.end();
       await lease.run((session) => session.rollback()).catch(() => lease.broken = true);
@@ -259,6 +251,8 @@ export class SessionDatabase implements Database {
     } finally {
       scope.open = false;
     }
+    await lease.run((session) => session.commit());
+    return result;
   }
 
   /** Remembers `work` until it settles, for `close`, and takes charge of its rejection. */
