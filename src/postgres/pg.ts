@@ -154,8 +154,13 @@ function givenPool(pool: PgPool): SessionSource {
 }
 
 function checkUrl(url: string): void {
-  const protocol = URL.canParse(url) ? new URL(url).protocol : "";
-  if (protocol === "postgres:" || protocol === "postgresql:") return;
+  try {
+    const { protocol, username, password, pathname } = new URL(url);
+    [username, password, pathname].forEach(decodeURIComponent);
+    if (protocol === "postgres:" || protocol === "postgresql:") return;
+  } catch {
+    // Its error would repeat the URL.
+  }
   throw new TypeError(
     "Cannot read the database URL: it is not of the form " +
       "postgres://user:password@host:port/database (special characters in percent-encoding)",
