@@ -16,6 +16,7 @@ const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [["record.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"]],
   [
     ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts"],
+    ["filter.ts"],
     [
       "postgres/database.ts",
       "postgres/columns.ts",
@@ -56,7 +57,7 @@ const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/sink.ts",
       "postgres/writer.ts",
     ],
-    ["postgres/json_value.ts", "postgres/stored.ts", "query.ts"],
+    ["postgres/json_value.ts", "postgres/stored.ts", "filter_sql.ts", "query.ts"],
   ],
   [["adapter.ts"]],
   [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],

@@ -1,0 +1,248 @@
+import fc from "fast-check";
+import assert from "node:assert/strict";
+import { type Filter, FilterError, type FilterOperator, parseFilter } from "../src/filter.ts";
+import { FilterFieldError, filterSql } from "../src/filter_sql.ts";
+import type { SqlValue } from "../src/postgres/database.ts";
+import type { Signal } from "../src/record.ts";
+import { drivers, testDatabase } from "./postgres.ts";
+
+function attribute(key: string, of: "record" | "resource" = "record") {
+  return { kind: "attribute", of, key } as const;
+}
+
+function field(name: "service" | "operation" | "kind" | "status" | "duration" | "severity") {
+  return { kind: "field", name } as const;
+}
+
+function compare(
+  target: ReturnType<typeof attribute> | ReturnType<typeof field>,
+  operator: FilterOperator,
+  value: string,
+  isNumber = false,
+): Filter {
+  return { kind: "compare", target, operator, value, isNumber };
+}
+
+const READ: readonly (readonly [text: string, filter: Filter])[] = [
+  ["", { kind: "and", parts: [] }],
+  ["  ", { kind: "and", parts: [] }],
+  ["service = shop", compare(field("service"), "=", "shop")],
+  ["service=shop", compare(field("service"), "=", "shop")],
+  ["SERVICE = Shop", compare(field("service"), "=", "Shop")],
+  ['operation = "GET /cart"', compare(field("operation"), "=", "GET /cart")],
+  ["kind = server", compare(field("kind"), "=", "SERVER")],
+  ["status != Error", compare(field("status"), "!=", "ERROR")],
+  ["duration > 250ms", compare(field("duration"), ">", "250000000", true)],
+  ["duration <= 1.5µs", compare(field("duration"), "<=", "1500", true)],
+  ["severity >= warn", compare(field("severity"), ">=", "13", true)],
+  ["severity > warn", compare(field("severity"), ">", "16", true)],
+  ["severity < 9", compare(field("severity"), "<", "9", true)],
+  ["severity = error", {
+    kind: "and",
+    parts: [
+      compare(field("severity"), ">=", "17", true),
+      compare(field("severity"), "<=", "20", true),
+    ],
+  }],
+  ["http.route ~ ^/api", compare(attribute("http.route"), "~", "^/api")],
+  ["http.status = 200", compare(attribute("http.status"), "=", "200", true)],
+  ["http.status = -1.5e3", compare(attribute("http.status"), "=", "-1.5e3", true)],
+  ['http.status = "200"', compare(attribute("http.status"), "=", "200")],
+  ["resource.host.name = a", compare(attribute("host.name", "resource"), "=", "a")],
+  ['resource."odd key" = a', compare(attribute("odd key", "resource"), "=", "a")],
+  ["attributes.kind = a", compare(attribute("kind"), "=", "a")],
+  ['"and" exists', { kind: "exists", target: attribute("and") }],
+  ['"a\\"b\\\\" = "c\\"d"', compare(attribute('a"b\\'), "=", 'c"d')],
+  ["a = 1 b = 2 or not c exists and (d = 3)", {
+    kind: "or",
+    parts: [
+      {
+        kind: "and",
+        parts: [compare(attribute("a"), "=", "1", true), compare(attribute("b"), "=", "2", true)],
+      },
+      {
+        kind: "and",
+        parts: [
+          { kind: "not", part: { kind: "exists", target: attribute("c") } },
+          compare(attribute("d"), "=", "3", true),
+        ],
+      },
+    ],
+  }],
+];
+
+for (const [text, filter] of READ) {
+  Deno.test(`filter reads: ${text || "nothing"}`, () => {
+    assert.deepEqual(parseFilter(text), filter);
+  });
+}
+
+const REFUSED: readonly (readonly [text: string, at: number, says: RegExp])[] = [
+  ["service", 7, /expected = .* not the end/],
+  ["service =", 9, /expected a value, not the end/],
+  ["= shop", 0, /expected a field, not =/],
+  ["service = shop)", 14, /"\)" does not belong here/],
+  ["(service = shop", 15, /expected "\)", not the end/],
+  ["a = 1 or", 8, /expected a field/],
+  ['a = "open', 4, /the quote is not closed/],
+  ["a ! b", 2, /"!"/],
+  ["duration > 5", 11, /no duration, such as 250ms/],
+  ["duration > ms", 11, /no duration/],
+  ["severity > loud", 11, /no severity: TRACE/],
+  ["severity = 25", 11, /no severity/],
+  ["kind = house", 7, /none of UNSPECIFIED, INTERNAL/],
+  ["status = 3", 9, /none of UNSET/],
+  ["resource. = 1", 0, /name of an attribute after "resource\."/],
+  [`${"(".repeat(65)}a = 1${")".repeat(65)}`, 64, /nests deeper than 64/],
+  [`${"not ".repeat(65)}a = 1`, 256, /nests deeper than 64/],
+  [`a = ${"x".repeat(4096)}`, 4096, /longer than 4096/],
+];
+
+for (const [text, at, says] of REFUSED) {
+  Deno.test(`filter refuses, and says where: ${text.slice(0, 30)}`, () => {
+    assert.throws(() => parseFilter(text), (error: unknown) => {
+      assert.ok(error instanceof FilterError);
+      assert.equal(error.at, at);
+      assert.match(error.message, says);
+      return true;
+    });
+  });
+}
+
+Deno.test("filter reads or refuses any text, and nothing else happens", () => {
+  const pieces = fc.constantFrom(
+    ..."service duration severity and or not exists ( ) = != < ~ a.b resource. 5ms 1 warn".split(
+      " ",
+    ),
+    '"q u"',
+    '"',
+    "\\",
+    "\u0000",
+    "é😀",
+  );
+  const texts = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(pieces, { maxLength: 20 }).map((parts) => parts.join(" ")),
+    fc.array(pieces, { maxLength: 20 }).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(texts, (text) => {
+      try {
+        parseFilter(text);
+      } catch (error) {
+        assert.ok(error instanceof FilterError, String(error));
+        assert.ok(error.at >= 0 && error.at <= text.length);
+      }
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+Deno.test("filter names what the records of a signal do not have", () => {
+  const fails = (text: string, signal: Signal) =>
+    assert.throws(() => filterSql(parseFilter(text), signal, () => "$1"), FilterFieldError);
+  fails("duration > 1s", "logs");
+  fails("severity > warn", "traces");
+  fails("not (a = 1 or kind = server)", "metrics");
+});
+
+/** Records by attributes, and how a filter chooses among them, computed without SQL. */
+const VALUES = [1, 2.5, -3, "1", "2.5", "abc", "ABC", "", true, null, [1], { x: 1 }];
+
+type Sample = Readonly<Record<string, unknown>>;
+
+function chooses(filter: Filter, sample: Sample): boolean {
+  switch (filter.kind) {
+    case "and":
+      return filter.parts.every((part) => chooses(part, sample));
+    case "or":
+      return filter.parts.some((part) => chooses(part, sample));
+    case "not":
+      return !chooses(filter.part, sample);
+    case "exists":
+      return filter.target.kind === "attribute" && filter.target.key in sample;
+    case "compare": {
+      assert.equal(filter.target.kind, "attribute");
+      const value = sample[(filter.target as { key: string }).key];
+      if (value === undefined || value === null) return false;
+      if (filter.isNumber && typeof value === "number") {
+        return compares(value, filter.operator, Number(filter.value));
+      }
+      if (filter.isNumber && filter.operator !== "=" && filter.operator !== "!=") return false;
+      // jsonb prints a blank after separators.
+      const text = typeof value === "string"
+        ? value
+        : JSON.stringify(value).replaceAll(":", ": ").replaceAll(",", ", ");
+      return compares(text, filter.operator, filter.value);
+    }
+  }
+}
+
+function compares<T extends string | number>(a: T, operator: FilterOperator, b: T): boolean {
+  switch (operator) {
+    case "=":
+      return a === b;
+    case "!=":
+      return a !== b;
+    case "<":
+      return a < b;
+    case "<=":
+      return a <= b;
+    case ">":
+      return a > b;
+    case ">=":
+      return a >= b;
+    case "~":
+      return new RegExp(String(b)).test(String(a));
+    case "!~":
+      return !new RegExp(String(b)).test(String(a));
+  }
+}
+
+const OPERATORS = fc.constantFrom("=", "!=", "<", "<=", ">", ">=");
+const filterTexts = fc.letrec<{ filter: string }>((tie) => ({
+  filter: fc.oneof(
+    { depthSize: "small" },
+    fc.tuple(
+      fc.constantFrom("a", "b", '"odd key"'),
+      OPERATORS,
+      fc.constantFrom("1", "2.5", "-3", "abc", "true", '""', '"1"', "'"),
+    ).map((parts) => parts.join(" ")),
+    fc.constantFrom("a ~ b", 'b !~ "^[0-9]"', "a exists", '"odd key" exists'),
+    tie("filter").map((part) => `not ${part}`),
+    fc.tuple(tie("filter"), tie("filter")).map(([a, b]) => `(${a} or ${b})`),
+    fc.tuple(tie("filter"), tie("filter")).map(([a, b]) => `(${a}) ${b}`),
+  ),
+})).filter;
+
+for (const driver of drivers) {
+  Deno.test(`filter in SQL chooses what it says: ${driver}`, async () => {
+    await using store = await testDatabase(driver);
+    const { database } = store;
+    await database.query("create table samples (id int, attributes jsonb)");
+    const samples: Sample[] = VALUES.flatMap((a) => [
+      { a },
+      { b: a },
+      ...VALUES.map((b) => ({ a, b, "odd key": b })),
+    ]);
+    samples.push({});
+    await database.query(
+      "insert into samples select n, s from jsonb_array_elements($1::jsonb) with ordinality as j (s, n)",
+      [JSON.stringify(samples)],
+    );
+    await fc.assert(
+      fc.asyncProperty(filterTexts, async (text) => {
+        const filter = parseFilter(text);
+        const parameters: SqlValue[] = [];
+        const condition = filterSql(filter, "logs", (value) => `$${parameters.push(value)}`);
+        const rows = await database.query<{ id: number }>(
+          `select t.id from samples t where ${condition} order by t.id`,
+          parameters,
+        );
+        const expected = samples.flatMap((sample, n) => chooses(filter, sample) ? [n + 1] : []);
+        assert.deepEqual(rows.map(({ id }) => id), expected, text);
+      }),
+      { numRuns: 200 },
+    );
+  });
+}
