@@ -7,20 +7,24 @@
  *
  * and what it guarantees is what those guarantee: `write` resolves once the records are committed,
  * each batch is stored exactly once however often it had to be tried, everything that waits is
- * bounded, and a request that is refused was not stored.
+ * bounded, and a request that is refused was not stored. (One case is open until there is a journal:
+ * a connection that breaks at commit and does not come back while the batch is tried. Its requests are
+ * refused, and may have been stored.)
  *
  * @module
  */
 
+import { inspect } from "node:util";
 import * as z from "zod";
-import { CircuitBreaker, CircuitBreakerOpenError, type CircuitState } from "./breaker.ts";
+import { CircuitBreaker, type CircuitState } from "./breaker.ts";
+import type { Batch } from "./postgres/batch.ts";
 import { connect, type GivenClient } from "./postgres/connect.ts";
 import type { Database } from "./postgres/database.ts";
 import { Dimensions } from "./postgres/dimensions.ts";
-import { migrate } from "./postgres/migrate.ts";
+import { migrate, SCHEMA_VERSION } from "./postgres/migrate.ts";
 import { chooseWidth, type PartitionWidth } from "./postgres/partition_width.ts";
 import { Partitions, type UpkeepReport } from "./postgres/partitions.ts";
-import { PostgresSink } from "./postgres/sink.ts";
+import { PositionError, PostgresSink, speaksAgainstRecords } from "./postgres/sink.ts";
 import { Transcoder } from "./postgres/transcode.ts";
 import {
   BatchWriter,
@@ -93,14 +97,21 @@ export interface OTelStorageOptions {
   readonly maxBufferAgeMs?: number;
   /** How long a request waits for room in a full buffer, in milliseconds. @default {5_000} */
   readonly maxRoomWaitMs?: number;
+  /** How long `close` waits for what is to be stored, in milliseconds, to 600,000. @default {8_000} */
+  readonly closeGraceMs?: number;
 }
+
+/** The longest wait a timer can do. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const optionsSchema = z.strictObject({
   connectionString: z.string().regex(/^postgres(ql)?:\/\//, "has to be a postgres:// URL")
     .optional(),
   pgliteDir: z.string().min(1).optional(),
-  client: z.custom<GivenClient>((value) => typeof value === "object" || typeof value === "function")
-    .optional(),
+  client: z.custom<GivenClient>(
+    (value) => typeof value === "function" || (typeof value === "object" && value !== null),
+    "has to be a client",
+  ).optional(),
   partition: z.enum(["hour", "day", "week", "month"]).optional(),
   retentionDays: z.number().int().min(1).max(3650).default(30),
   maxRetries: z.number().int().min(1).max(10).default(3),
@@ -109,8 +120,9 @@ const optionsSchema = z.strictObject({
   circuitBreakerCooldownMs: z.number().int().min(1).max(3_600_000).default(60_000),
   maxBufferBytes: z.number().int().min(1 << 20).default(64 << 20),
   maxBufferRecords: z.number().int().min(1).default(500_000),
-  maxBufferAgeMs: z.number().int().min(1).default(30_000),
-  maxRoomWaitMs: z.number().int().min(0).default(5_000),
+  maxBufferAgeMs: z.number().int().min(1).max(MAX_TIMER_MS).default(30_000),
+  maxRoomWaitMs: z.number().int().min(0).max(MAX_TIMER_MS).default(5_000),
+  closeGraceMs: z.number().int().min(0).max(600_000).default(8_000),
 });
 
 /** How the adapter is. */
@@ -137,8 +149,10 @@ export interface AdapterStats extends WriterStats {
   readonly failures: number;
 }
 
-/** How long `close` waits for what is being stored, in milliseconds. */
-const CLOSE_GRACE_MS = 8_000;
+/** How long `maintain` may take, in milliseconds. Sealing large partitions does take long. */
+const MAINTAIN_MS = 3_600_000;
+/** When to come back if nobody knows better, in milliseconds. */
+const RETRY_AFTER_MS = 1_000;
 
 /**
  * Stores OTLP requests in Postgres and reads them back.
@@ -160,12 +174,14 @@ export class OTelStorageAdapter implements AsyncDisposable {
   readonly #breaker: CircuitBreaker;
   readonly #closing = new AbortController();
   #opening: Promise<Opened> | undefined;
+  #open = false;
   #closed: Promise<void> | undefined;
 
   /**
    * Checks the options; nothing is opened yet.
    *
-   * @throws {RangeError} An option is unknown or out of range; the message names it.
+   * @throws {RangeError} An option is unknown or out of range; the message names it and its value, but
+   * no connection string.
    */
   constructor(options: OTelStorageOptions) {
     const parsed = optionsSchema.safeParse(options);
@@ -174,7 +190,8 @@ export class OTelStorageAdapter implements AsyncDisposable {
     const given = [connectionString, pgliteDir, client].filter((value) => value !== undefined);
     if (given.length !== 1) {
       throw new RangeError(
-        `Cannot use the options: give one of connectionString, pgliteDir and client, not ${given.length}`,
+        "Cannot create OTelStorageAdapter: one of connectionString, pgliteDir and client has to be " +
+          `given, not ${given.length}`,
       );
     }
     this.#options = parsed.data;
@@ -182,7 +199,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
       failureThreshold: parsed.data.circuitBreakerThreshold,
       cooldownMs: parsed.data.circuitBreakerCooldownMs,
       // Records that the database refuses say nothing about whether it works.
-      isFailure: (error) => classify(error).kind === "transient",
+      isFailure: (error) => !speaksAgainstRecords(error),
     });
   }
 
@@ -200,36 +217,59 @@ export class OTelStorageAdapter implements AsyncDisposable {
    */
   async init(): Promise<void> {
     if (this.#closed !== undefined) throw new TypeError("Cannot open the adapter: it is closed");
-    this.#opening ??= this.#open();
+    const opening = this.#opening ??= this.#connect();
     try {
-      await this.#opening;
+      await opening;
     } catch (error) {
-      this.#opening = undefined;
+      if (this.#opening === opening) this.#opening = undefined;
       throw error;
     }
   }
 
-  async #open(): Promise<Opened> {
+  async #connect(): Promise<Opened> {
     const { connectionString, pgliteDir, client, partition, retentionDays } = this.#options;
+    const { signal } = this.#closing;
     const database = await connect(
       connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
     );
+    // Not every step takes the signal, and a migration may have to wait long for its turn.
+    const stop = () => void database.close();
+    signal.addEventListener("abort", stop);
     try {
+      signal.throwIfAborted();
       await migrate(database);
       const { width } = chooseWidth(partition, retentionDays);
       const partitions = new Partitions(database, { width, retentionDays });
-      await partitions.makeAhead({ signal: this.#closing.signal });
-      const dimensions = new Dimensions();
-      const sink = new PostgresSink(database, dimensions, partitions, crypto.randomUUID());
-      const writer = new BatchWriter(new Transcoder(dimensions), {
-        prepare: ({ signals }) => this.#guarded((signal) => sink.prepare(signals, signal)),
-        store: (part, to) => this.#guarded((signal) => sink.store(part, to, signal)),
-      }, this.#options);
-      return { database, partitions, writer };
-    } catch (error) {
+      await partitions.makeAhead({ signal });
+      signal.throwIfAborted();
+      this.#open = true;
+      return { database, partitions, writer: this.#writer(database, partitions) };
+    } catch (cause) {
       await database.close();
-      throw error;
+      if (!signal.aborted) throw cause;
+      throw new TypeError("Cannot open the adapter: it was closed meanwhile", { cause });
+    } finally {
+      signal.removeEventListener("abort", stop);
     }
+  }
+
+  #writer(database: Database, partitions: Partitions): BatchWriter {
+    const dimensions = new Dimensions();
+    const newSink = () => new PostgresSink(database, partitions, crypto.randomUUID());
+    let sink = newSink();
+    const store = async (batch: Batch, to: bigint) => {
+      try {
+        await this.#guarded((signal) => sink.store(batch, to, signal));
+      } catch (error) {
+        // The database was restored, or a standby that lacks the latest took over: begin anew there.
+        if (error instanceof PositionError) {
+          sink = newSink();
+          dimensions.forget();
+        }
+        throw error;
+      }
+    };
+    return new BatchWriter(new Transcoder(dimensions), { store }, this.#options);
   }
 
   /** The order of the guards: the timeout limits a try, the breaker counts what retries could not mend. */
@@ -237,13 +277,22 @@ export class OTelStorageAdapter implements AsyncDisposable {
     const { attemptTimeoutMs, maxRetries } = this.#options;
     const { signal } = this.#closing;
     await this.#breaker.call(() =>
-      withRetry(
-        () => attempt(AbortSignal.any([signal, AbortSignal.timeout(attemptTimeoutMs)])),
-        { maxAttempts: maxRetries, signal },
-      )
+      withRetry(async () => {
+        const late = new AbortController();
+        const timer = setTimeout(() => {
+          const message = `The database has not stored a batch within ${attemptTimeoutMs} ms`;
+          late.abort(new DOMException(message, "TimeoutError"));
+        }, attemptTimeoutMs);
+        try {
+          await attempt(AbortSignal.any([signal, late.signal]));
+        } finally {
+          clearTimeout(timer);
+        }
+      }, { maxAttempts: maxRetries, signal })
     );
   }
 
+  /** What `init` has made; also when it is closed, for those who can be told to come back later. */
   async #opened(): Promise<Opened> {
     if (this.#opening === undefined) {
       throw new TypeError(
@@ -255,9 +304,14 @@ export class OTelStorageAdapter implements AsyncDisposable {
     return await this.#opening;
   }
 
+  async #usable(): Promise<Opened> {
+    if (this.#closed !== undefined) throw new TypeError("Cannot use the adapter: it is closed");
+    return await this.#opened();
+  }
+
   /** The database, for SQL of your own: `otel.spans`, `otel.logs`, `otel.metric_points`, … */
   async database(): Promise<Database> {
-    return (await this.#opened()).database;
+    return (await this.#usable()).database;
   }
 
   /**
@@ -291,20 +345,9 @@ export class OTelStorageAdapter implements AsyncDisposable {
     try {
       return await writer.write(signal, body, options.signal);
     } catch (error) {
-      if (error instanceof UnavailableError || options.signal?.aborted) throw error;
-      const failure = classify(error);
-      if (failure.kind === "permanent") throw error;
-      const retryAfterMs = error instanceof CircuitBreakerOpenError
-        ? error.remainingMs
-        : failure.kind === "transient" && failure.retryAfterMs !== undefined
-        ? failure.retryAfterMs
-        : 1000;
-      const why = failure.kind === "shutdown" ? "shutting down" : "the database cannot be reached";
-      throw new UnavailableError(
-        `Cannot store the request: ${why}; send it again later`,
-        Math.max(1, retryAfterMs),
-        { cause: error },
-      );
+      const givenUp = options.signal?.aborted && error === options.signal.reason;
+      if (givenUp || error instanceof UnavailableError || speaksAgainstRecords(error)) throw error;
+      throw unavailable(error);
     }
   }
 
@@ -315,32 +358,43 @@ export class OTelStorageAdapter implements AsyncDisposable {
 
   /** Makes partitions ahead, seals closed ones and drops those older than the retention. */
   async maintain(options: ReadOptions = {}): Promise<UpkeepReport> {
-    return await (await this.#opened()).partitions.maintain(options);
+    const signals = [this.#closing.signal, AbortSignal.timeout(MAINTAIN_MS)];
+    if (options.signal !== undefined) signals.push(options.signal);
+    const { partitions } = await this.#usable();
+    return await partitions.maintain({ signal: AbortSignal.any(signals) });
   }
 
-  /** Asks the database how it is. Never rejects because of the database. */
+  /** Asks the database how it is, for 5 s at most. Never rejects because of the database. */
   async health(): Promise<Health> {
-    const { database, writer } = await this.#opened();
-    const breaker = this.#breaker.state;
-    const { bufferedRecords } = writer.stats;
-    const { driver } = database;
+    const { database, writer } = await this.#usable();
+    let schemaVersion = 0;
+    let error = "";
     try {
       const [row] = await database.query<{ version: number }>(
-        "select max(version) as version from otel_data.migrations",
+        "select coalesce(max(version), 0) as version from otel_data.migrations",
         [],
         { signal: AbortSignal.timeout(5_000) },
       );
-      const schemaVersion = row?.version ?? 0;
-      return { ok: true, driver, schemaVersion, error: "", breaker, bufferedRecords };
-    } catch (error) {
-      const text = error instanceof Error ? error.message || error.name : String(error);
-      return { ok: false, driver, schemaVersion: 0, error: text, breaker, bufferedRecords };
+      schemaVersion = row!.version;
+      if (schemaVersion < SCHEMA_VERSION) {
+        error = `The schema has version ${schemaVersion}, not ${SCHEMA_VERSION}: migrate again`;
+      }
+    } catch (cause) {
+      error = reasonOf(cause);
     }
+    return {
+      ok: error === "",
+      driver: database.driver,
+      schemaVersion,
+      error,
+      breaker: this.#breaker.state,
+      bufferedRecords: writer.stats.bufferedRecords,
+    };
   }
 
   /** Counters since the adapter was opened. */
   async stats(): Promise<AdapterStats> {
-    const { writer } = await this.#opened();
+    const { writer } = await this.#usable();
     return {
       ...writer.stats,
       breaker: this.#breaker.state,
@@ -350,12 +404,12 @@ export class OTelStorageAdapter implements AsyncDisposable {
 
   /** All spans of a trace. See `getTrace` of `query.ts`. */
   async getTrace(traceId: string, options: ReadOptions = {}): Promise<Stored<Span>[]> {
-    return await getTrace((await this.#opened()).database, traceId, options);
+    return await getTrace((await this.#usable()).database, traceId, options);
   }
 
   /** Log records, newest first. See `getLogs` of `query.ts`. */
   async getLogs(filter: LogFilter, options: ReadOptions = {}): Promise<Stored<LogRecord>[]> {
-    return await getLogs((await this.#opened()).database, filter, options);
+    return await getLogs((await this.#usable()).database, filter, options);
   }
 
   /** Points of a metric, oldest first. See `getMetricPoints` of `query.ts`. */
@@ -363,7 +417,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
     filter: PointFilter,
     options: ReadOptions = {},
   ): Promise<Stored<Metric>[]> {
-    return await getMetricPoints((await this.#opened()).database, filter, options);
+    return await getMetricPoints((await this.#usable()).database, filter, options);
   }
 
   /** Everything stored of a signal as OTLP. See `exportStored` of `query.ts`. */
@@ -372,28 +426,28 @@ export class OTelStorageAdapter implements AsyncDisposable {
     range: { readonly since?: bigint; readonly until?: bigint } = {},
     options: ReadOptions = {},
   ): Promise<ExportRequests[S]> {
-    return await exportStored((await this.#opened()).database, signal, range, options);
+    return await exportStored((await this.#usable()).database, signal, range, options);
   }
 
   /**
    * Takes no more, stores what waits, and closes the database unless the client was handed in. What is
-   * not stored after 8 s is refused. Idempotent.
+   * not stored after `closeGraceMs` is refused; what is being opened or maintained is given up.
+   * Idempotent.
    */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
 
   async #close(): Promise<void> {
+    const giveUp = () => this.#closing.abort();
+    if (!this.#open) giveUp();
     const opened = await this.#opening?.catch(() => undefined);
-    this.#opening = undefined;
     if (opened === undefined) return;
-    const timer = setTimeout(() => this.#closing.abort(), CLOSE_GRACE_MS);
-    try {
-      await opened.writer.close();
-    } finally {
-      clearTimeout(timer);
-      await opened.database.close();
-    }
+    const timer = setTimeout(giveUp, this.#options.closeGraceMs);
+    await opened.writer.close();
+    clearTimeout(timer);
+    giveUp();
+    await opened.database.close();
   }
 
   /** The same as {@linkcode close}. */
@@ -409,14 +463,36 @@ interface Opened {
 }
 
 /** What is wrong with the options. The connection string may hold a password and is not repeated. */
-function describe(error: z.ZodError, options: OTelStorageOptions): string {
-  const issue = error.issues[0]!;
-  if (issue.code === "unrecognized_keys") {
-    return `Cannot use the options: unknown ${issue.keys.join(", ")}`;
-  }
-  const name = String(issue.path[0]);
-  const value = name === "connectionString" || name === "client"
+function describe({ issues }: z.ZodError, options: OTelStorageOptions): string {
+  const { path: [name], message } = issues[0]!;
+  const value = (options as Record<PropertyKey, unknown> | undefined)?.[name ?? ""];
+  const shown = name === undefined
     ? ""
-    : `: ${String((options as Record<string, unknown>)[name])}`;
-  return `Cannot use the option ${name}${value}: ${issue.message}`;
+    : name === "connectionString" || name === "client"
+    ? ` with '${name}'`
+    : ` with '${String(name)}': ${inspect(value, { depth: 0 })}`;
+  return `Cannot create OTelStorageAdapter${shown} (${message})`;
+}
+
+/** What the sender of a request is told when the fault is not in its records. */
+function unavailable(cause: unknown): UnavailableError {
+  const failure = classify(cause);
+  const why = {
+    shutdown: "shutting down",
+    transient: "the database cannot be reached",
+    permanent: "the database takes no records",
+  }[failure.kind];
+  const wait = failure.kind === "transient" ? failure.retryAfterMs : undefined;
+  return new UnavailableError(
+    `Cannot store the request: ${why}; send it again later`,
+    wait || RETRY_AFTER_MS,
+    { cause },
+  );
+}
+
+/** What an error says; connecting to several addresses gives one that says it only in its parts. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const parts = error instanceof AggregateError ? error.errors.map(reasonOf).join("; ") : "";
+  return error.message || parts || error.name;
 }

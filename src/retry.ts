@@ -127,15 +127,16 @@ function validated(options: WithRetryOptions): z.output<typeof OPTIONS> {
 }
 
 /**
- * SQLSTATEs: 08 connection, 40001 serialization failure, 40P01 deadlock, 53 insufficient resources,
- * 55P03 lock not available, 57P0 shutdown and crash.
+ * SQLSTATEs: 08 connection, 25P03 and 25P04 a transaction that idled or lasted too long and was ended
+ * with its connection, 40001 serialization failure, 40P01 deadlock, 53 insufficient resources, 55P03
+ * lock not available, 57P0 shutdown and crash.
  * Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
  *
  * Not 57014, query canceled: the server lives and has ended this one statement, by its own time
  * limit or at someone's request, and would again. If the cancel was ours, the driver's error has the
  * signal's reason as its cause, and that decides: a timeout is transient, an abort a shutdown.
  */
-const TRANSIENT_SQLSTATE = /^(?:08...|40001|40P01|53...|55P03|57P0.)$/;
+const TRANSIENT_SQLSTATE = /^(?:08...|25P0[34]|40001|40P01|53...|55P03|57P0.)$/;
 
 /** From the operating system and name resolution, and from `npm:postgres`. */
 const TRANSIENT_CODES: ReadonlySet<unknown> = new Set([
@@ -144,11 +145,14 @@ const TRANSIENT_CODES: ReadonlySet<unknown> = new Set([
   ..."CONNECTION_CLOSED CONNECT_TIMEOUT".split(" "),
 ]);
 
-/** `Deno.errors` and `@db/postgres`, by name so that they need not exist; any `DOMException` timeout. */
+/**
+ * `Deno.errors`, `@db/postgres` and what is built on this, by name so that they need not exist; any
+ * `DOMException` timeout.
+ */
 const TRANSIENT_NAMES: ReadonlySet<unknown> = new Set([
   ..."ConnectionRefused ConnectionReset ConnectionAborted NotConnected BrokenPipe".split(" "),
   ..."NetworkUnreachable TimedOut UnexpectedEof".split(" "),
-  ..."ConnectionError TimeoutError CircuitBreakerOpenError".split(" "),
+  ..."ConnectionError TimeoutError CircuitBreakerOpenError UnavailableError".split(" "),
 ]);
 
 /** Request timeout, too many requests, bad gateway, unavailable, gateway timeout. */
@@ -202,10 +206,10 @@ interface Link {
  *
  * | by | values |
  * | --- | --- |
- * | `code`, SQLSTATE | `08*`, `40001`, `40P01`, `53*`, `55P03`, `57P0*`; not `57014` (query canceled) unless a timeout of ours is its cause |
+ * | `code`, SQLSTATE | `08*`, `25P03`, `25P04`, `40001`, `40P01`, `53*`, `55P03`, `57P0*`; not `57014` (query canceled) unless a timeout of ours is its cause |
  * | `code`, system | `ECONNREFUSED`, `ECONNRESET`, `EPIPE`, `ETIMEDOUT`; `ECONNABORTED`, host or network down or unreachable, name not resolved |
  * | `status`, HTTP | 408, 429, 502, 503, 504 |
- * | `name` | `TimeoutError`; the connection errors of `Deno.errors`; `CircuitBreakerOpenError` |
+ * | `name` | `TimeoutError`; the connection errors of `Deno.errors`; `CircuitBreakerOpenError`, `UnavailableError` |
  * | `message` | network errors of `fetch`; connection errors of node-postgres |
  *
  * `retryAfterMs` is the `retryAfterMs` of the error, or the `remainingMs` of a

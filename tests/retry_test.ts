@@ -267,7 +267,7 @@ function classifies(failure: Failure, errors: readonly unknown[]): void {
 }
 
 Deno.test("classify takes the SQLSTATEs of connection, contention, resources and shutdown for transient", () => {
-  const codes = "08000 08001 08003 08004 08006 08007 08P01 40001 40P01 " +
+  const codes = "08000 08001 08003 08004 08006 08007 08P01 25P03 25P04 40001 40P01 " +
     "53000 53100 53200 53300 53400 55P03 57P01 57P02 57P03 57P04 57P05";
   classifies(TRANSIENT, codes.split(" ").map((code) => errorWith({ code })));
 });

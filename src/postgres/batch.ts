@@ -7,6 +7,7 @@
 import type { Signal } from "../record.ts";
 import { LOGS, METRIC_POINTS, SPANS } from "./columns.ts";
 import type { CopyTable } from "./database.ts";
+import { DimensionRows } from "./dimension_rows.ts";
 import { JsonBuffer } from "./json_text.ts";
 
 const HOUR_MICROS = 3_600_000_000;
@@ -85,11 +86,13 @@ export class SignalRows {
   }
 }
 
-/** The rows of all three signals. */
+/** The rows of all three signals, and what they name. */
 export class Batch {
   readonly traces = new SignalRows("traces", SPANS);
   readonly logs = new SignalRows("logs", LOGS);
   readonly metrics = new SignalRows("metrics", METRIC_POINTS);
+  /** What has to be in the database before them. */
+  readonly dimensions = new DimensionRows();
 
   /** The rows of one signal. */
   of(signal: Signal): SignalRows {
@@ -109,10 +112,11 @@ export class Batch {
   /** Forgets the rows and keeps the memory. */
   clear(): void {
     for (const rows of this.signals) rows.clear();
+    this.dimensions.clear();
   }
 
-  /** How many bytes they take. */
+  /** How many bytes they take, with what they name. */
   get bytes(): number {
-    return this.traces.at + this.logs.at + this.metrics.at;
+    return this.traces.at + this.logs.at + this.metrics.at + this.dimensions.bytes;
   }
 }

@@ -1,5 +1,9 @@
 /**
- * The rows of dimensions that are still to be written.
+ * Rows of dimensions on their way to the database.
+ *
+ * A row waits until it is committed, and each batch that names it meanwhile carries it: so no batch
+ * depends on another one's success, and a row that the database refuses fails nobody but those who
+ * name it.
  *
  * @module
  */
@@ -7,9 +11,18 @@
 import type { Database } from "./database.ts";
 
 /** A row by column; `bytea` as hexadecimal and `jsonb` as JSON text, `int8` as decimal text. */
-export type DimensionRow = Readonly<Record<string, string | number | boolean | null>> & {
+export type DimensionValues = Readonly<Record<string, string | number | boolean | null>> & {
   readonly id: string;
 };
+
+/** A row and where it stands. */
+export interface DimensionRow {
+  readonly table: DimensionTable;
+  /** What is to be written; `undefined` once it is committed. */
+  values: DimensionValues | undefined;
+  /** Where it was last added to. */
+  gathering: symbol | undefined;
+}
 
 /** The dimension tables of schema `otel_data`. */
 export type DimensionTable = "services" | "resources" | "scopes" | "names" | "metrics" | "series";
@@ -45,59 +58,89 @@ const COLUMNS: Readonly<Record<DimensionTable, Readonly<Record<string, string>>>
 };
 
 const TABLES = Object.keys(COLUMNS) as DimensionTable[];
-/** Rows a statement writes at most: one JSON parameter must stay far below Postgres' 1 GB. */
+/** Rows a statement writes at most. */
 const ROWS_PER_STATEMENT = 2_000;
+/** Where a statement ends, in characters: its JSON must stay far below what a string can hold. */
+const LENGTH_PER_STATEMENT = 8 << 20;
 
-/** Gathers rows and writes each once. As many wait at most as the requests in the buffer name. */
+/** The rows that have to be there before the records of a batch. */
 export class DimensionRows {
-  #pending = noRows();
+  readonly #rows = new Map<string, DimensionRow>();
+  #gathering = Symbol();
+  #length = 0;
 
-  /** How many rows wait. */
-  get pending(): number {
-    return TABLES.reduce((sum, table) => sum + this.#pending[table].size, 0);
+  /** How many there are. */
+  get count(): number {
+    return this.#rows.size;
   }
 
-  /** Adds a row, or replaces the one of that id. */
-  add(table: DimensionTable, row: DimensionRow): void {
-    this.#pending[table].set(row.id, row);
+  /** About how many bytes they take. */
+  get bytes(): number {
+    return this.#length;
+  }
+
+  /** Adds a row unless it is committed or here already. */
+  add(row: DimensionRow): void {
+    if (row.values === undefined || row.gathering === this.#gathering) return;
+    row.gathering = this.#gathering;
+    // A cache that forgot it may have made it anew: one statement cannot write an id twice.
+    this.#rows.set(`${row.table} ${row.values.id}`, row);
+    for (const value of Object.values(row.values)) {
+      this.#length += typeof value === "string" ? value.length : 8;
+    }
+  }
+
+  /** Forgets the rows. */
+  clear(): void {
+    this.#rows.clear();
+    this.#length = 0;
+    this.#gathering = Symbol();
   }
 
   /**
-   * Commits the rows that wait; when it fails they go on waiting.
+   * Commits the rows in a transaction of their own. Calling it again does nothing.
    *
-   * @param lastUsed The day that the rows say they were last used.
+   * @throws The driver's error; the rows go on waiting.
    */
-  async flush(database: Database, lastUsed: Date, signal?: AbortSignal): Promise<void> {
-    if (this.pending === 0) return;
-    const writing = this.#pending;
-    this.#pending = noRows();
-    const day = lastUsed.toISOString().slice(0, 10);
-    try {
-      await database.transaction(async (transaction) => {
-        for (const table of TABLES) {
-          const rows = [...writing[table].values()];
-          for (let from = 0; from < rows.length; from += ROWS_PER_STATEMENT) {
-            const part = JSON.stringify(rows.slice(from, from + ROWS_PER_STATEMENT));
-            await transaction.query(upsert(table), [part, day]);
-          }
-        }
-      }, signal === undefined ? {} : { signal });
-    } catch (error) {
+  async flush(database: Database, signal?: AbortSignal): Promise<void> {
+    const waiting = [...this.#rows.values()].flatMap((row) =>
+      row.values === undefined ? [] : [{ row, values: row.values }]
+    );
+    if (waiting.length === 0) return;
+    const today = new Date().toISOString().slice(0, 10);
+    await database.transaction(async (transaction) => {
       for (const table of TABLES) {
-        for (const [id, row] of writing[table]) {
-          if (!this.#pending[table].has(id)) this.#pending[table].set(id, row);
-        }
+        const rows = waiting.filter(({ row }) => row.table === table).map(({ values }) => values);
+        for (const json of statements(rows)) await transaction.query(upsert(table), [json, today]);
       }
-      throw error;
+    }, signal === undefined ? {} : { signal });
+    for (const { row, values } of waiting) {
+      // What has been renewed since is written by whoever names it next.
+      if (row.values === values) row.values = undefined;
     }
   }
 }
 
-function noRows(): Record<DimensionTable, Map<string, DimensionRow>> {
-  return Object.fromEntries(TABLES.map((table) => [table, new Map()])) as Record<
-    DimensionTable,
-    Map<string, DimensionRow>
-  >;
+/** The rows as JSON arrays for one statement each; sorted throughout, so that no writers deadlock. */
+function* statements(rows: readonly DimensionValues[]): Generator<string> {
+  const sorted = rows.map((values) => ({ values, id: BigInt(values.id) }))
+    .sort((a, b) => a.id < b.id ? -1 : 1);
+  let part: string[] = [];
+  let length = 0;
+  for (const { values } of sorted) {
+    const json = JSON.stringify(values);
+    if (
+      part.length === ROWS_PER_STATEMENT ||
+      (part.length > 0 && length + json.length > LENGTH_PER_STATEMENT)
+    ) {
+      yield `[${part.join()}]`;
+      part = [];
+      length = 0;
+    }
+    part.push(json);
+    length += json.length;
+  }
+  if (part.length > 0) yield `[${part.join()}]`;
 }
 
 function upsert(table: DimensionTable): string {

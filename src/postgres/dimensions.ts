@@ -15,8 +15,12 @@
 import { createHash } from "node:crypto";
 import { ByteMap } from "./byte_map.ts";
 import { Cursor, knownFields } from "./cursor.ts";
-import type { Database } from "./database.ts";
-import { type DimensionRow, DimensionRows } from "./dimension_rows.ts";
+import {
+  type DimensionRow,
+  DimensionRows,
+  type DimensionTable,
+  type DimensionValues,
+} from "./dimension_rows.ts";
 import { JsonBuffer } from "./json_text.ts";
 import { Ranges } from "./ranges.ts";
 
@@ -26,6 +30,8 @@ export interface Dimension {
   readonly hi: number;
   /** An attribute nests too deeply, so that no record may name this and it has no row. */
   readonly tooDeep: boolean;
+  /** What has to be committed before a record names this. */
+  readonly row: DimensionRow | undefined;
 }
 
 /** A resource and the service it belongs to, if it names one. */
@@ -33,8 +39,15 @@ export interface ResourceDimension extends Dimension {
   readonly service: ServiceDimension | undefined;
 }
 
+interface ServiceName {
+  readonly id: string;
+  readonly name: string;
+  readonly namespace: string | null;
+}
+
 interface ServiceDimension extends Dimension {
   readonly row: DimensionRow;
+  readonly name: ServiceName;
   writtenMinute: number;
 }
 
@@ -49,7 +62,7 @@ const DAY_MS = 86_400_000;
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Resolves dimensions to ids and remembers which rows are still to be written. */
+/** Resolves dimensions to ids, and gives each batch those rows that are still to be written. */
 export class Dimensions {
   readonly #resources = new ByteMap<ResourceDimension>(CACHE_ENTRIES, CACHE_BYTES);
   readonly #scopes = new ByteMap<Dimension>(CACHE_ENTRIES, CACHE_BYTES);
@@ -57,7 +70,8 @@ export class Dimensions {
   readonly #metrics = new ByteMap<Dimension>(CACHE_ENTRIES, CACHE_BYTES);
   readonly #series = new ByteMap<Dimension>(CACHE_ENTRIES, CACHE_BYTES);
   #services = new Map<string, ServiceDimension>();
-  readonly #rows = new DimensionRows();
+  /** Those of the batch at hand. */
+  #rows = new DimensionRows();
 
   readonly #key = new JsonBuffer();
   readonly #json = new JsonBuffer();
@@ -77,14 +91,16 @@ export class Dimensions {
       this.#metrics.forgotten + this.#series.forgotten;
   }
 
-  /** To be called before the lookups of a request. */
-  begin(): void {
+  /** To be called before the lookups of a request, with where the rows are to go. */
+  begin(rows: DimensionRows): void {
     const nowMs = this.#clock();
-    if (Math.floor(nowMs / DAY_MS) !== Math.floor(this.#nowMs / DAY_MS)) this.#forget();
+    if (Math.floor(nowMs / DAY_MS) !== Math.floor(this.#nowMs / DAY_MS)) this.forget();
     this.#nowMs = nowMs;
+    this.#rows = rows;
   }
 
-  #forget(): void {
+  /** Forgets what the database has, so that all of it is written again. */
+  forget(): void {
     for (const cache of [this.#resources, this.#scopes, this.#names, this.#metrics, this.#series]) {
       cache.clear();
     }
@@ -105,27 +121,26 @@ export class Dimensions {
       found = this.#newResource(source.slice(from, to), textOf(source, urlFrom, urlTo));
       this.#resources.add(key.view, 0, key.at, found);
     }
-    const { service } = found;
-    if (service !== undefined && service.writtenMinute !== Math.floor(this.#nowMs / MINUTE_MS)) {
-      this.#writeService(service);
-    }
-    return found;
+    if (found.service !== undefined) this.#renew(found.service);
+    return this.#named(found);
   }
 
   #newResource(message: Uint8Array, schemaUrl: string): ResourceDimension {
     const attributes = this.#attributesJson(message, RESOURCE);
     const { lo, hi, text: id } = contentId("resource", this.#key.bytes.subarray(0, this.#key.at));
-    if (attributes === undefined) return { lo, hi, tooDeep: true, service: undefined };
+    if (attributes === undefined) {
+      return { lo, hi, tooDeep: true, row: undefined, service: undefined };
+    }
     const values = JSON.parse(attributes) as Record<string, unknown>;
     const service = this.#service(values["service.name"], values["service.namespace"]);
-    this.#rows.add("resources", {
+    const row = waiting("resources", {
       id,
-      service_id: service?.row.id ?? null,
+      service_id: service?.name.id ?? null,
       attributes,
       schema_url: schemaUrl || null,
       otlp: hexOf(message),
     });
-    return { lo, hi, tooDeep: false, service };
+    return { lo, hi, tooDeep: false, row, service };
   }
 
   #service(name: unknown, namespace: unknown): ServiceDimension | undefined {
@@ -142,8 +157,14 @@ export class Dimensions {
     );
     let service = this.#services.get(id);
     if (service === undefined) {
-      const row = { id, name: nameText, namespace: namespaceText };
-      service = { lo, hi, tooDeep: false, row, writtenMinute: -1 };
+      service = {
+        lo,
+        hi,
+        tooDeep: false,
+        row: { table: "services", values: undefined, gathering: undefined },
+        name: { id, name: nameText, namespace: namespaceText },
+        writtenMinute: -1,
+      };
       // As many as there are resources in their cache; cleared with it.
       if (this.#services.size >= CACHE_ENTRIES) this.#services.clear();
       this.#services.set(id, service);
@@ -151,14 +172,21 @@ export class Dimensions {
     return service;
   }
 
-  #writeService(service: ServiceDimension): void {
-    service.writtenMinute = Math.floor(this.#nowMs / MINUTE_MS);
-    const seen = new Date(this.#nowMs).toISOString();
-    this.#rows.add("services", {
-      ...service.row,
-      first_seen: seen,
-      last_seen: seen,
-    });
+  /** Says once a minute that the service is in use. */
+  #renew(service: ServiceDimension): void {
+    const minute = Math.floor(this.#nowMs / MINUTE_MS);
+    if (service.writtenMinute !== minute) {
+      service.writtenMinute = minute;
+      const seen = new Date(this.#nowMs).toISOString();
+      service.row.values = { ...service.name, first_seen: seen, last_seen: seen };
+    }
+    this.#rows.add(service.row);
+  }
+
+  /** Has the batch at hand carry the row until it is committed. */
+  #named<D extends Dimension>(found: D): D {
+    if (found.row !== undefined) this.#rows.add(found.row);
+    return found;
   }
 
   /** The InstrumentationScope message `source[from, to)` under a schema url. */
@@ -175,13 +203,13 @@ export class Dimensions {
       found = this.#newScope(source.slice(from, to), textOf(source, urlFrom, urlTo));
       this.#scopes.add(key.view, 0, key.at, found);
     }
-    return found;
+    return this.#named(found);
   }
 
   #newScope(message: Uint8Array, schemaUrl: string): Dimension {
     const attributes = this.#attributesJson(message, SCOPE);
     const { lo, hi, text: id } = contentId("scope", this.#key.bytes.subarray(0, this.#key.at));
-    if (attributes === undefined) return { lo, hi, tooDeep: true };
+    if (attributes === undefined) return { lo, hi, tooDeep: true, row: undefined };
     const cursor = this.#cursor;
     cursor.reset(message);
     let name = "";
@@ -194,7 +222,7 @@ export class Dimensions {
         else version = text;
       }
     }
-    this.#rows.add("scopes", {
+    const row = waiting("scopes", {
       id,
       name: name || null,
       version: version || null,
@@ -202,7 +230,7 @@ export class Dimensions {
       schema_url: schemaUrl || null,
       otlp: hexOf(message),
     });
-    return { lo, hi, tooDeep: false };
+    return { lo, hi, tooDeep: false, row };
   }
 
   /** The span name that lies in the bytes of `cursor`. */
@@ -210,11 +238,11 @@ export class Dimensions {
     let found = this.#names.get(cursor.view, from, to);
     if (found === undefined) {
       const { lo, hi, text: id } = contentId("name", cursor.bytes.subarray(from, to));
-      this.#rows.add("names", { id, name: textOf(cursor.bytes, from, to) });
-      found = { lo, hi, tooDeep: false };
+      const row = waiting("names", { id, name: textOf(cursor.bytes, from, to) });
+      found = { lo, hi, tooDeep: false, row };
       this.#names.add(cursor.view, from, to, found);
     }
-    return found;
+    return this.#named(found);
   }
 
   /**
@@ -233,22 +261,20 @@ export class Dimensions {
       const bytes = message.bytes.subarray(0, message.at);
       const { lo, hi, text: id } = contentId("metric", bytes);
       const description = describe();
-      if (description !== undefined) {
-        this.#rows.add("metrics", {
-          id,
-          name: description.name,
-          type: description.type,
-          unit: description.unit || null,
-          description: description.description || null,
-          temporality: description.temporality,
-          is_monotonic: description.isMonotonic,
-          otlp: hexOf(bytes),
-        });
-      }
-      found = { lo, hi, tooDeep: description === undefined };
+      const row = description && waiting("metrics", {
+        id,
+        name: description.name,
+        type: description.type,
+        unit: description.unit || null,
+        description: description.description || null,
+        temporality: description.temporality,
+        is_monotonic: description.isMonotonic,
+        otlp: hexOf(bytes),
+      });
+      found = { lo, hi, tooDeep: description === undefined, row };
       this.#metrics.add(message.view, 0, message.at, found);
     }
-    return found;
+    return this.#named(found);
   }
 
   /** The series of a metric whose points have the KeyValue messages at `attributes` of `cursor`. */
@@ -281,31 +307,19 @@ export class Dimensions {
       json.at = 0;
       json.tooDeep = false;
       json.attributes(cursor, attributes.offsets, attributes.count);
-      if (!json.tooDeep) {
-        this.#rows.add("series", {
-          id,
-          metric_id: idText(metric),
-          resource_id: idText(resource),
-          scope_id: idText(scope),
-          service_id: resource.service?.row.id ?? null,
-          attributes: attributes.count === 0
-            ? null
-            : decoder.decode(json.bytes.subarray(0, json.at)),
-          otlp: hexOf(key.bytes.subarray(start, key.at)),
-        });
-      }
-      found = { lo, hi, tooDeep: json.tooDeep };
+      const row = json.tooDeep ? undefined : waiting("series", {
+        id,
+        metric_id: idText(metric),
+        resource_id: idText(resource),
+        scope_id: idText(scope),
+        service_id: resource.service?.name.id ?? null,
+        attributes: attributes.count === 0 ? null : decoder.decode(json.bytes.subarray(0, json.at)),
+        otlp: hexOf(key.bytes.subarray(start, key.at)),
+      });
+      found = { lo, hi, tooDeep: json.tooDeep, row };
       this.#series.add(key.view, 0, key.at, found);
     }
-    return found;
-  }
-
-  /**
-   * Commits the rows that wait. To be awaited before the records that name them are written; when it
-   * fails they go on waiting.
-   */
-  async flush(database: Database, signal?: AbortSignal): Promise<void> {
-    await this.#rows.flush(database, new Date(this.#nowMs), signal);
+    return this.#named(found);
   }
 
   #keyOf(
@@ -361,6 +375,11 @@ export interface MetricDescription {
 /** UTF-8 as Postgres can hold it: NUL and invalid sequences become U+FFFD. */
 export function textOf(source: Uint8Array, from: number, to: number): string {
   return decoder.decode(source.subarray(from, to)).replaceAll("\0", "\ufffd");
+}
+
+/** A row that is still to be written. */
+function waiting(table: DimensionTable, values: DimensionValues): DimensionRow {
+  return { table, values, gathering: undefined };
 }
 
 function contentId(kind: string, content: Uint8Array): { lo: number; hi: number; text: string } {

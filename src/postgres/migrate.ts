@@ -9,6 +9,9 @@ import type { Database, Queryable } from "./database.ts";
 
 const OLDEST_SERVER = 15;
 
+/** Blocks of the schema of this version. */
+export const SCHEMA_VERSION: number = splitBlocks(SCHEMA_SQL).length;
+
 /** Held by whoever migrates a database, until the end of the transaction. Any fixed number. */
 const MIGRATION_LOCK = "8242470154867533925";
 

@@ -9,36 +9,22 @@
  * @module
  */
 
-import type { Signal } from "../record.ts";
-import type { SignalRows } from "./batch.ts";
-import type { CopyTable, Database, Transaction } from "./database.ts";
-import type { Dimensions } from "./dimensions.ts";
+import { classify } from "../retry.ts";
+import type { Batch } from "./batch.ts";
+import type { Database, Transaction } from "./database.ts";
 import type { Partitions } from "./partitions.ts";
 
-/** Rows of one signal, whole tuples. */
-export interface StoreRows {
-  readonly signal: Signal;
-  readonly table: CopyTable;
-  readonly tuples: readonly Uint8Array[];
-  readonly count: number;
-}
-
-/** Rows that are stored together. */
-export interface StorePart {
-  readonly rows: readonly StoreRows[];
-  /** Texts among them in which something was replaced by U+FFFD. */
-  readonly replaced: number;
-}
-
-/** Another writer moved the journal's position to where this one never was. */
+/** The position of the journal is not where this writer has left it. Nothing was stored. */
 export class PositionError extends Error {
   override readonly name = "PositionError";
 }
 
-/** Writes parts of batches in order. */
+/** How often a batch is copied again when partitions are made under it. */
+const MAX_REROUTES = 5;
+
+/** Writes batches in order. */
 export class PostgresSink {
   readonly #database: Database;
-  readonly #dimensions: Dimensions;
   readonly #partitions: Partitions;
   readonly #journalId: string;
   /** The database's position as far as this writer knows. */
@@ -46,40 +32,46 @@ export class PostgresSink {
   #registered = false;
 
   /** @param journalId A uuid that no other writer uses. */
-  constructor(
-    database: Database,
-    dimensions: Dimensions,
-    partitions: Partitions,
-    journalId: string,
-  ) {
+  constructor(database: Database, partitions: Partitions, journalId: string) {
     this.#database = database;
-    this.#dimensions = dimensions;
     this.#partitions = partitions;
     this.#journalId = journalId;
   }
 
   /**
-   * Makes everything a batch needs to be there before it: partitions and dimension rows.
-   *
-   * @throws The driver's error.
-   */
-  async prepare(signals: readonly SignalRows[], signal?: AbortSignal): Promise<void> {
-    const options = signal === undefined ? {} : { signal };
-    for (const rows of signals) {
-      if (rows.count > 0) await this.#partitions.ensureFor(rows.signal, rows.hours, options);
-    }
-    await this.#dimensions.flush(this.#database, signal);
-  }
-
-  /**
-   * Stores a part and moves the journal's position to `to`. Calling it again with the same arguments
+   * Stores a batch and moves the journal's position to `to`. Calling it again with the same arguments
    * after a failure stores nothing twice.
    *
    * @param to A position beyond the last one; gaps are allowed.
    * @throws The driver's error, or {@linkcode PositionError}.
    */
-  async store(part: StorePart, to: bigint, signal?: AbortSignal): Promise<void> {
+  async store(batch: Batch, to: bigint, signal?: AbortSignal): Promise<void> {
     const options = signal === undefined ? {} : { signal };
+    await this.#prepare(batch, options);
+    for (let reroutes = 0;;) {
+      try {
+        await this.#database.transaction(async (transaction) => {
+          for (const { table, bytes, at, count } of batch.signals) {
+            if (count > 0) await transaction.copyIn(table, [bytes.subarray(0, at)]);
+          }
+          await this.#move(transaction, batch, to);
+        }, options);
+        break;
+      } catch (error) {
+        if (error instanceof MovedError) {
+          this.#at = error.at;
+          if (error.at === to) break;
+          // What moved it was a batch given up earlier, its outcome unknown: it did commit after all.
+        } else if (!isReroute(error) || ++reroutes > MAX_REROUTES) {
+          throw error;
+        }
+      }
+    }
+    this.#at = to;
+  }
+
+  /** Makes what has to be there before the rows. */
+  async #prepare(batch: Batch, options: { readonly signal?: AbortSignal }): Promise<void> {
     if (!this.#registered) {
       await this.#database.query(
         "insert into otel_data.journal_position (journal_id, at) values ($1, 0) on conflict do nothing",
@@ -88,26 +80,14 @@ export class PostgresSink {
       );
       this.#registered = true;
     }
-    for (;;) {
-      try {
-        await this.#database.transaction(async (transaction) => {
-          for (const { table, tuples } of part.rows) await transaction.copyIn(table, tuples);
-          await this.#move(transaction, part, to);
-        }, options);
-        break;
-      } catch (error) {
-        if (!(error instanceof MovedError)) throw error;
-        if (error.at === to) break;
-        // A part given up earlier, its outcome unknown, did commit after all.
-        this.#at = error.at;
-      }
+    for (const { signal, hours, count } of batch.signals) {
+      if (count > 0) await this.#partitions.ensureFor(signal, hours, options);
     }
-    this.#at = to;
+    await batch.dimensions.flush(this.#database, options.signal);
   }
 
-  async #move(transaction: Transaction, part: StorePart, to: bigint): Promise<void> {
-    const count = (signal: Signal) =>
-      part.rows.reduce((sum, rows) => sum + (rows.signal === signal ? rows.count : 0), 0);
+  async #move(transaction: Transaction, batch: Batch, to: bigint): Promise<void> {
+    const { traces, logs, metrics } = batch;
     const moved = await transaction.query(
       `update otel_data.journal_position
        set at = $3, spans = spans + $4, logs = logs + $5, metric_points = metric_points + $6,
@@ -118,14 +98,14 @@ export class PostgresSink {
         this.#journalId,
         this.#at,
         to,
-        count("traces"),
-        count("logs"),
-        count("metrics"),
-        part.replaced,
+        traces.count,
+        logs.count,
+        metrics.count,
+        traces.replaced + logs.replaced + metrics.replaced,
       ],
     );
     if (moved.length === 1) return;
-    // An earlier try of this part may have committed; its lock is waited for here.
+    // An earlier try may have committed; one that still is, is waited for here.
     const [position] = await transaction.query<{ at: bigint }>(
       "select at from otel_data.journal_position where journal_id = $1 for update",
       [this.#journalId],
@@ -147,4 +127,39 @@ class MovedError extends Error {
     super(`the position is ${at}`);
     this.at = at;
   }
+}
+
+/** What the clients call the constraint that was violated, at the places where they put it. */
+interface Refusal {
+  readonly code?: unknown;
+  readonly constraint?: unknown;
+  readonly constraint_name?: unknown;
+  readonly fields?: Refusal | null;
+}
+
+function refusal(error: unknown): { code: string; constraint: unknown } {
+  const outer = Object(error) as Refusal;
+  const { code, constraint, constraint_name } = outer.fields ?? outer;
+  return { code: String(code ?? outer.code ?? ""), constraint: constraint ?? constraint_name };
+}
+
+/**
+ * Whether rows were on their way to the default partition when a partition of their own was made:
+ * a check violation that names no constraint. Another try finds the new partition.
+ */
+function isReroute(error: unknown): boolean {
+  const { code, constraint } = refusal(error);
+  return code === "23514" && !constraint;
+}
+
+/**
+ * SQLSTATEs of a database that would refuse anything: 25 transaction state, 28 authorization, 3D and
+ * 3F no such database and schema, 42 no such table or no right to it, 58 the system fails.
+ */
+const REFUSES_ANYTHING = /^(?:25|28|3D|3F|42|58)...$/;
+
+/** Whether an error speaks against what was to be stored: other records may fare better. */
+export function speaksAgainstRecords(error: unknown): boolean {
+  return classify(error).kind === "permanent" && !(error instanceof PositionError) &&
+    !isReroute(error) && !REFUSES_ANYTHING.test(refusal(error).code);
 }

@@ -70,6 +70,7 @@ export class Transcoder {
     const rows = batch.of(signal);
     const mark = rows.mark();
     try {
+      this.#dimensions.begin(batch.dimensions);
       return this.#request(signal, body, arrivalUnixNano, rows);
     } catch (error) {
       rows.rewind(mark);
@@ -95,7 +96,6 @@ export class Transcoder {
   ): Transcoded {
     const arrival = new Instant();
     arrival.setNanos(arrivalUnixNano);
-    this.#dimensions.begin();
     const surroundings: Surroundings = {
       resource: this.#dimensions.resource(body, 0, 0, 0, 0),
       scope: this.#dimensions.scope(body, 0, 0, 0, 0),

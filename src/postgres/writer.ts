@@ -5,34 +5,29 @@
  * lone request is stored at once, and under load batches grow by themselves. Guarantees:
  *
  * - `write` resolves when the records of its request are committed, and rejects when they are not;
- * - the buffer is bounded by bytes and records: a full one lets `room` and `write` wait, then refuse
- *   with {@linkcode UnavailableError}; and by age: a request that has waited too long behind others is
- *   taken back out and refused;
+ * - the buffer is bounded by bytes and records: a full one lets `room` and `write` wait, first come,
+ *   first served, then refuse with {@linkcode UnavailableError}; and by age: a request that has waited
+ *   too long behind others is taken back out and refused;
  * - a batch that the database refuses for what is in it is halved until the request that holds it
  *   stands alone; that one is rejected, the others are stored.
+ *
+ * A batch that has to be made anew, without a request or as its halves, is transcoded again from the
+ * bodies, which is why they are kept until then.
  *
  * @module
  */
 
 import type { Signal } from "../record.ts";
-import { classify } from "../retry.ts";
 import { Batch } from "./batch.ts";
-import type { StorePart, StoreRows } from "./sink.ts";
+import { speaksAgainstRecords } from "./sink.ts";
 import type { Transcoder } from "./transcode.ts";
 
 /** Nothing was stored, and sending the same again later will help. */
 export class UnavailableError extends Error {
-  /** Always `UnavailableError`. */
   override readonly name = "UnavailableError";
   /** When to try again, in milliseconds from now. */
   readonly retryAfterMs: number;
 
-  /**
-   * Says that it is worth trying again.
-   *
-   * @param message Says what could not be done, why, and what to do.
-   * @param retryAfterMs When to try again, in milliseconds from now.
-   */
   constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
     super(message, options);
     this.retryAfterMs = retryAfterMs;
@@ -51,7 +46,7 @@ export interface WriteResult {
 
 /** The bounds of the buffer. */
 export interface BufferLimits {
-  /** Bytes of rows that wait or are being stored. */
+  /** Bytes of rows that wait or are being stored. The request that goes beyond is the last taken. */
   readonly maxBufferBytes: number;
   /** Records that wait or are being stored. */
   readonly maxBufferRecords: number;
@@ -62,14 +57,15 @@ export interface BufferLimits {
 }
 
 /** Where batches go: the sink, with whatever guards it. */
-export interface PartStore {
-  /** Makes what the batch needs. */
-  prepare(batch: Batch): Promise<void>;
-  /** Stores a part, exactly once. */
-  store(part: StorePart, to: bigint): Promise<void>;
+export interface BatchStore {
+  /** Stores a batch exactly once and moves the position to `to`. */
+  store(batch: Batch, to: bigint): Promise<void>;
 }
 
-/** Numbers about a writer since it began. */
+/**
+ * Numbers about a writer since it began. The records of the requests that were taken are those
+ * stored, rejected, refused and buffered.
+ */
 export interface WriterStats {
   /** Records committed. */
   readonly stored: number;
@@ -77,52 +73,69 @@ export interface WriterStats {
   readonly rejected: number;
   /** Records whose write was refused or failed: their sender knows. */
   readonly refused: number;
+  /** Requests that found no room in time. Their records were not looked at. */
+  readonly turnedAway: number;
   /** Records that wait or are being stored. */
   readonly bufferedRecords: number;
-  /** Bytes of rows that they take. */
+  /** Bytes of rows in the buffer. */
   readonly bufferedBytes: number;
 }
 
-/** A request whose rows lie in a batch. */
-interface Waiting extends WriteResult {
+/** A request that has been taken. */
+interface Request extends WriteResult {
   readonly signal: Signal;
-  /** Where its tuples lie in the buffer of its signal. */
-  readonly from: number;
-  readonly to: number;
-  readonly replaced: number;
+  readonly body: Uint8Array;
+  readonly arrivalUnixNano: bigint;
   /** Its place in the order of all requests: the position its storing moves to. */
   readonly position: bigint;
-  readonly resolve: (result: WriteResult) => void;
-  readonly reject: (error: unknown) => void;
-  readonly cleanUp: () => void;
+  /** Whether its promise is settled, and its rows no longer wanted. */
   settled: boolean;
+  /** Settles it. */
+  readonly stored: () => void;
+  readonly refused: (error: unknown) => void;
 }
 
-interface Filling {
-  readonly batch: Batch;
-  readonly waiting: Waiting[];
+/** Requests and their rows. */
+class Gathering {
+  readonly batch = new Batch();
+  requests: Request[] = [];
+
+  clear(): void {
+    this.batch.clear();
+    this.requests = [];
+  }
 }
+
+/** What `room` and `write` do when there is room, or when they are refused. */
+type Waiter = (refusal?: unknown) => void;
+
+/** When those who were refused may come again, in milliseconds. */
+const RETRY_AFTER_MS = 1000;
 
 /** Writes requests in the order of their arrival. */
 export class BatchWriter {
   readonly #transcoder: Transcoder;
-  readonly #store: PartStore;
+  readonly #store: BatchStore;
   readonly #limits: BufferLimits;
-  #filling: Filling = { batch: new Batch(), waiting: [] };
-  /** The batch being stored. */
-  #storing: Filling | undefined;
-  /** The memory of the last batch, to be used again. */
-  #spare: Batch | undefined;
-  #running: Promise<void> | undefined;
+  #filling = new Gathering();
+  #storing = new Gathering();
+  /** The size of the batch being stored, as it was when its storing began. */
+  #storingBytes = 0;
+  #storingCount = 0;
+  #running = false;
   #closed = false;
   #position = 0n;
-  /** Wake those who wait for room, first come, first served. */
-  readonly #roomWaiters = new Set<() => void>();
+  /** Those who wait for room, in their order. */
+  readonly #waiters = new Set<Waiter>();
+  /** The calls of `write` that are not settled. */
+  readonly #writes = new Set<Promise<WriteResult>>();
   #stored = 0;
   #rejected = 0;
   #refused = 0;
+  #turnedAway = 0;
+  #buffered = 0;
 
-  constructor(transcoder: Transcoder, store: PartStore, limits: BufferLimits) {
+  constructor(transcoder: Transcoder, store: BatchStore, limits: BufferLimits) {
     this.#transcoder = transcoder;
     this.#store = store;
     this.#limits = limits;
@@ -134,18 +147,10 @@ export class BatchWriter {
       stored: this.#stored,
       rejected: this.#rejected,
       refused: this.#refused,
-      bufferedRecords: this.#buffered((batch) => batch.count),
-      bufferedBytes: this.#buffered((batch) => batch.bytes),
+      turnedAway: this.#turnedAway,
+      bufferedRecords: this.#buffered,
+      bufferedBytes: this.#filling.batch.bytes + this.#storingBytes,
     };
-  }
-
-  #buffered(of: (batch: Batch) => number): number {
-    return of(this.#filling.batch) + (this.#storing === undefined ? 0 : of(this.#storing.batch));
-  }
-
-  get #hasRoom(): boolean {
-    return this.#buffered((batch) => batch.bytes) < this.#limits.maxBufferBytes &&
-      this.#buffered((batch) => batch.count) < this.#limits.maxBufferRecords;
   }
 
   /**
@@ -155,184 +160,193 @@ export class BatchWriter {
    * @throws The reason of `signal` when it is aborted.
    */
   async room(signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    this.#refuseIfClosed();
-    if (this.#hasRoom && this.#roomWaiters.size === 0) return;
-    const { maxRoomWaitMs } = this.#limits;
-    await new Promise<void>((resolve, reject) => {
-      const end = (settle: () => void) => {
-        this.#roomWaiters.delete(wake);
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", abort);
-        settle();
-      };
-      const wake = () => end(resolve);
-      const abort = () => end(() => reject(signal!.reason));
-      const timer = setTimeout(() =>
-        end(() => {
-          const error = new UnavailableError(
-            `Cannot take the request: the buffer has been full for ${maxRoomWaitMs} ms; send it again later`,
-            1000,
-          );
-          reject(error);
-        }), maxRoomWaitMs);
-      signal?.addEventListener("abort", abort);
-      this.#roomWaiters.add(wake);
-    });
-    this.#refuseIfClosed();
+    await this.#whenRoom(() => {}, signal);
   }
 
   /**
    * Stores the records of a request.
    *
-   * @param body An Export…ServiceRequest in protobuf.
+   * @param body An Export…ServiceRequest in protobuf, not to be changed before the promise settles.
    * @throws {OtlpDecodeError} The body is none. Nothing is stored.
    * @throws {UnavailableError} Nothing is stored; send it again later.
-   * @throws The database's own error when it refuses the records. Nothing is stored.
+   * @throws The error of the store when it refuses the records. Nothing is stored.
    */
   async write(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<WriteResult> {
-    await this.room(abort);
-    const { batch, waiting } = this.#filling;
-    const rows = batch.of(signal);
-    const from = rows.at;
-    const replaced = rows.replaced;
-    const arrival = BigInt(Math.round(Date.now() * 1e6));
-    const result = this.#transcoder.transcode(signal, body, arrival, batch);
-    this.#rejected += result.rejected;
-    if (result.accepted === 0) return result;
-    return await new Promise<WriteResult>((resolve, reject) => {
-      const request: Waiting = {
-        ...result,
-        signal,
-        from,
-        to: rows.at,
-        replaced: rows.replaced - replaced,
-        position: ++this.#position,
-        resolve,
-        reject,
-        cleanUp: () => {
-          clearTimeout(timer);
-          abort?.removeEventListener("abort", onAbort);
-        },
-        settled: false,
-      };
-      const { maxBufferAgeMs } = this.#limits;
-      const timer = setTimeout(() => {
-        const message =
-          `Cannot store the request: it has waited ${maxBufferAgeMs} ms behind others; send it again later`;
-        this.#takeBack(request, new UnavailableError(message, 1000));
-      }, maxBufferAgeMs);
-      const onAbort = () => this.#takeBack(request, abort!.reason);
-      abort?.addEventListener("abort", onAbort);
-      waiting.push(request);
-      this.#running ??= this.#run();
-    });
+    const written = this.#whenRoom(() => this.#take(signal, body, abort), abort);
+    this.#writes.add(written);
+    try {
+      return await written;
+    } finally {
+      this.#writes.delete(written);
+    }
   }
 
-  /** Resolves when all that has been written is committed or refused. */
+  /** Resolves when all that has been written until now is committed or refused. */
   async flush(): Promise<void> {
-    await this.#running;
+    await Promise.allSettled(this.#writes);
   }
 
-  /** Takes no more; resolves when all that has been written is committed or refused. Idempotent. */
+  /** Takes no more; resolves when all that was taken is committed or refused. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const wake of [...this.#roomWaiters]) wake();
+    for (const waiter of this.#waiters) waiter(shuttingDown());
     await this.flush();
   }
 
-  #refuseIfClosed(): void {
-    if (this.#closed) throw new UnavailableError("Cannot take the request: shutting down", 1000);
+  get #hasRoom(): boolean {
+    const { batch } = this.#filling;
+    return batch.bytes + this.#storingBytes < this.#limits.maxBufferBytes &&
+      batch.count + this.#storingCount < this.#limits.maxBufferRecords;
+  }
+
+  /** Acts as soon as there is room, in turn, and at once: who comes next sees what it took. */
+  #whenRoom<T>(act: () => T | PromiseLike<T>, abort: AbortSignal | undefined): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      abort?.throwIfAborted();
+      if (this.#closed) throw shuttingDown();
+      if (this.#hasRoom && this.#waiters.size === 0) return resolve(act());
+      const { maxRoomWaitMs } = this.#limits;
+      const waiter: Waiter = (refusal) => {
+        this.#waiters.delete(waiter);
+        clearTimeout(timer);
+        abort?.removeEventListener("abort", onAbort);
+        if (refusal !== undefined) return reject(refusal);
+        try {
+          resolve(act());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const onAbort = () => waiter(abort!.reason);
+      const timer = setTimeout(() => {
+        this.#turnedAway++;
+        waiter(unavailable(`the buffer has been full for ${maxRoomWaitMs} ms`));
+      }, maxRoomWaitMs);
+      abort?.addEventListener("abort", onAbort);
+      this.#waiters.add(waiter);
+    });
+  }
+
+  #take(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<WriteResult> {
+    const { batch, requests } = this.#filling;
+    const arrivalUnixNano = BigInt(Date.now()) * 1_000_000n;
+    let result: WriteResult;
+    try {
+      result = this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
+    } finally {
+      // What nothing came of may have left its dimensions behind, and nobody else will clear them.
+      if (batch.count === 0) batch.clear();
+    }
+    this.#rejected += result.rejected;
+    if (result.accepted === 0) return Promise.resolve(result);
+
+    const { maxBufferAgeMs } = this.#limits;
+    return new Promise<WriteResult>((resolve, reject) => {
+      const settle = () => {
+        request.settled = true;
+        this.#buffered -= result.accepted;
+        clearTimeout(timer);
+        abort?.removeEventListener("abort", onAbort);
+      };
+      const request: Request = {
+        ...result,
+        signal,
+        body,
+        arrivalUnixNano,
+        position: ++this.#position,
+        settled: false,
+        stored: () => {
+          settle();
+          this.#stored += result.accepted;
+          resolve(result);
+        },
+        refused: (error) => {
+          settle();
+          this.#refused += result.accepted;
+          reject(error);
+        },
+      };
+      const timer = setTimeout(() => {
+        this.#takeBack(request, unavailable(`it has waited ${maxBufferAgeMs} ms behind others`));
+      }, maxBufferAgeMs);
+      const onAbort = () => this.#takeBack(request, abort!.reason);
+      abort?.addEventListener("abort", onAbort);
+      requests.push(request);
+      this.#buffered += result.accepted;
+      if (!this.#running) this.#run();
+    });
   }
 
   /** A request that is already being stored can no longer be taken back. */
-  #takeBack(request: Waiting, reason: unknown): void {
-    if (this.#filling.waiting.includes(request)) this.#fail(request, reason);
-  }
-
-  #fail(request: Waiting, error: unknown): void {
-    if (request.settled) return;
-    request.settled = true;
-    request.cleanUp();
-    this.#refused += request.accepted;
-    request.reject(error);
+  #takeBack(request: Request, reason: unknown): void {
+    if (this.#filling.requests.includes(request)) request.refused(reason);
   }
 
   async #run(): Promise<void> {
+    this.#running = true;
     // Requests that arrive in the same turn of the event loop share the first batch.
     await new Promise((resolve) => setTimeout(resolve, 0));
-    while (this.#filling.waiting.length > 0) {
-      const sealed = this.#filling;
-      this.#storing = sealed;
-      this.#filling = { batch: this.#spare ?? new Batch(), waiting: [] };
-      this.#spare = undefined;
-      await this.#storeAll(sealed);
-      sealed.batch.clear();
-      this.#spare = sealed.batch;
-      this.#storing = undefined;
-      for (const wake of [...this.#roomWaiters]) {
+    while (this.#filling.requests.length > 0) {
+      [this.#filling, this.#storing] = [this.#storing, this.#filling];
+      const { batch, requests } = this.#storing;
+      this.#storingBytes = batch.bytes;
+      this.#storingCount = batch.count;
+      const wanted = requests.filter(({ settled }) => !settled);
+      await this.#storeAll(
+        batch,
+        wanted.length < requests.length ? this.#fill(batch, wanted) : wanted,
+      );
+      this.#storing.clear();
+      this.#storingBytes = this.#storingCount = 0;
+      for (const waiter of this.#waiters) {
         if (!this.#hasRoom) break;
-        wake();
+        waiter();
       }
     }
-    this.#running = undefined;
+    this.#running = false;
   }
 
-  async #storeAll({ batch, waiting }: Filling): Promise<void> {
-    const live = waiting.filter((request) => !request.settled);
-    if (live.length === 0) return;
-    try {
-      await this.#store.prepare(batch);
-    } catch (error) {
-      for (const request of live) this.#fail(request, error);
-      return;
-    }
-    await this.#storeRequests(batch, live);
+  /** Makes the batch one of these requests, and returns those that are in it. */
+  #fill(batch: Batch, requests: readonly Request[]): Request[] {
+    batch.clear();
+    return requests.filter(({ signal, body, arrivalUnixNano, refused }) => {
+      try {
+        this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
+        return true;
+      } catch (error) {
+        // It was readable before: somebody has changed the body meanwhile.
+        refused(error);
+        return false;
+      }
+    });
   }
 
-  async #storeRequests(batch: Batch, requests: readonly Waiting[]): Promise<void> {
+  async #storeAll(batch: Batch, requests: readonly Request[]): Promise<void> {
+    if (requests.length === 0) return;
     try {
-      await this.#store.store(partOf(batch, requests), requests.at(-1)!.position);
+      await this.#store.store(batch, requests.at(-1)!.position);
     } catch (error) {
-      if (requests.length === 1 || classify(error).kind !== "permanent") {
-        for (const request of requests) this.#fail(request, error);
+      if (requests.length === 1 || !speaksAgainstRecords(error)) {
+        for (const request of requests) request.refused(error);
         return;
       }
       const half = requests.length >> 1;
-      await this.#storeRequests(batch, requests.slice(0, half));
-      await this.#storeRequests(batch, requests.slice(half));
+      for (const part of [requests.slice(0, half), requests.slice(half)]) {
+        await this.#storeAll(batch, this.#fill(batch, part));
+      }
       return;
     }
-    for (const request of requests) {
-      request.settled = true;
-      request.cleanUp();
-      this.#stored += request.accepted;
-      const { accepted, rejected, message } = request;
-      request.resolve({ accepted, rejected, message });
-    }
+    for (const request of requests) request.stored();
   }
 }
 
-/** The rows of some requests of a batch, neighbours in one piece. */
-function partOf(batch: Batch, requests: readonly Waiting[]): StorePart {
-  const rows: StoreRows[] = [];
-  for (const { signal, table, bytes } of batch.signals) {
-    const own = requests.filter((request) => request.signal === signal);
-    if (own.length === 0) continue;
-    const tuples: Uint8Array[] = [];
-    let start = own[0]!.from;
-    own.forEach(({ to }, n) => {
-      const next = own[n + 1]?.from;
-      if (next === to) return;
-      tuples.push(bytes.subarray(start, to));
-      start = next ?? to;
-    });
-    rows.push({
-      signal,
-      table,
-      tuples,
-      count: own.reduce((sum, { accepted }) => sum + accepted, 0),
-    });
-  }
-  return { rows, replaced: requests.reduce((sum, { replaced }) => sum + replaced, 0) };
+function unavailable(why: string): UnavailableError {
+  return new UnavailableError(
+    `Cannot store the request: ${why}; send it again later`,
+    RETRY_AFTER_MS,
+  );
+}
+
+function shuttingDown(): UnavailableError {
+  return unavailable("shutting down");
 }
