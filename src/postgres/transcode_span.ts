@@ -61,8 +61,16 @@ export class SpanTranscoder implements RecordTranscoder {
     let kind = 0, flags = 0, droppedAttributes = 0, droppedEvents = 0, droppedLinks = 0;
 
     while (cursor.at < end) {
+      // attributes = 9, repeated KeyValue: most of all fields, and most of them short
+      let at = cursor.at;
+      while (bytes[at] === 0x4a && bytes[at + 1]! < 0x80 && at + 2 + bytes[at + 1]! < end) {
+        const from = at + 2;
+        at = from + bytes[at + 1]!;
+        attributes.push(from, at);
+      }
+      cursor.at = at;
       const tag = cursor.next(end);
-      if (tag === 0x4a) { // attributes = 9, repeated KeyValue: most of all fields
+      if (tag === 0x4a) {
         attributes.push(cursor.from, cursor.to);
         continue;
       }
