@@ -147,6 +147,9 @@ const SERVERS: readonly Candidate[] = [
   }),
 ];
 
+/** It stays with whoever made it: one for all tests, emptied before each. */
+const instance = await PGlite.create({ loadDataDir: await emptySnapshot() });
+
 const EMBEDDED: readonly Candidate[] = [
   {
     name: "PGlite in memory",
@@ -189,16 +192,9 @@ const EMBEDDED: readonly Candidate[] = [
     concurrent: false,
     copies: true,
     async open(options = {}) {
-      const instance = await PGlite.create({ loadDataDir: await emptySnapshot() });
+      await instance.exec("drop schema public cascade; create schema public");
       const database = await connect(instance, options);
-      return {
-        database,
-        url: "",
-        [Symbol.asyncDispose]: async () => {
-          await database.close();
-          await instance.close();
-        },
-      };
+      return { database, url: "", [Symbol.asyncDispose]: () => database.close() };
     },
   },
 ];
