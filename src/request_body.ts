@@ -134,6 +134,7 @@ class Gathered {
  *
  * @example A body on its way into a store
  * ```ts
+ * import { RequestBodies } from "@oneiric/otel-storage/server";
  * import assert from "node:assert/strict";
  *
  * const bodies = new RequestBodies({ bodyBytes: 1024 });

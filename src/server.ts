@@ -162,8 +162,8 @@ const CONTENT_TYPES: Readonly<Record<Encoding, string>> = {
  *
  * @example A store that keeps nothing
  * ```ts
- * import assert from "node:assert/strict";
  * import { handler } from "@oneiric/otel-storage/server";
+ * import assert from "node:assert/strict";
  *
  * const answer = handler({
  *   store: {
