@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import layers from "../tools/layers.ts";
+import layers, { LAYERS } from "../tools/layers.ts";
 
 /** What the rules say about `source` as the file `name`, a path from the root of the repository. */
 function lint(name: string, source: string): string[] {
@@ -57,6 +57,12 @@ Deno.test("layers refuse a file that has no place and an import of one", () => {
   assert.deepEqual(lint("src/server.ts", FORMS[0]!("./utils.ts")), [
     "oneiric/layers: server.ts imports utils.ts, which has no place in tools/layers.ts",
   ]);
+});
+
+Deno.test("layers name no file twice and none that does not exist", async () => {
+  const files = LAYERS.flat(2);
+  assert.equal(new Set(files).size, files.length);
+  for (const file of files) await Deno.stat(new URL(`../src/${file}`, import.meta.url));
 });
 
 Deno.test("layers refuse what leaves the package, its own name and a path they cannot read", () => {

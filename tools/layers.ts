@@ -12,7 +12,7 @@
 import { pathToFileURL } from "node:url";
 
 /** Layer 0 first. `mod.ts` stands beside `src/`. */
-const LAYERS: readonly (readonly (readonly string[])[])[] = [
+export const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [["record.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"]],
   [
     ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts"],

@@ -24,10 +24,17 @@ import type { Transcoder } from "./transcode.ts";
 
 /** Nothing was stored, and sending the same again later will help. */
 export class UnavailableError extends Error {
+  /** Always `UnavailableError`. */
   override readonly name = "UnavailableError";
   /** When to try again, in milliseconds from now. */
   readonly retryAfterMs: number;
 
+  /**
+   * Says that it is worth trying again.
+   *
+   * @param message Says what could not be done, why, and what to do.
+   * @param retryAfterMs When to try again, in milliseconds from now.
+   */
   constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
     super(message, options);
     this.retryAfterMs = retryAfterMs;
