@@ -17,6 +17,7 @@ export interface RowsMark {
   readonly at: number;
   readonly count: number;
   readonly replaced: number;
+  readonly hours: number;
 }
 
 /**
@@ -34,6 +35,7 @@ export class SignalRows {
   count = 0;
   /** The hours since 1970 that they fall into, so that their partitions can be made. */
   readonly hours = new Set<number>();
+  readonly #hoursInOrder: number[] = [];
   #lastHour = NaN;
 
   constructor(signal: Signal, table: CopyTable) {
@@ -62,27 +64,29 @@ export class SignalRows {
     const hour = Math.floor(micros / HOUR_MICROS);
     if (hour !== this.#lastHour) {
       this.#lastHour = hour;
+      if (this.hours.has(hour)) return;
       this.hours.add(hour);
+      this.#hoursInOrder.push(hour);
     }
   }
 
   /** Where the rows stand. */
   mark(): RowsMark {
-    return { at: this.at, count: this.count, replaced: this.replaced };
+    return { at: this.at, count: this.count, replaced: this.replaced, hours: this.hours.size };
   }
 
   /** Takes back what was written since. */
-  rewind({ at, count, replaced }: RowsMark): void {
+  rewind({ at, count, replaced, hours }: RowsMark): void {
     this.json.at = at;
     this.json.replaced = replaced;
     this.count = count;
+    while (this.#hoursInOrder.length > hours) this.hours.delete(this.#hoursInOrder.pop()!);
+    this.#lastHour = NaN;
   }
 
   /** Forgets the rows and keeps the memory. */
   clear(): void {
-    this.rewind({ at: 0, count: 0, replaced: 0 });
-    this.hours.clear();
-    this.#lastHour = NaN;
+    this.rewind({ at: 0, count: 0, replaced: 0, hours: 0 });
   }
 }
 

@@ -63,9 +63,17 @@ const ROWS_PER_STATEMENT = 2_000;
 /** Where a statement ends, in characters: its JSON must stay far below what a string can hold. */
 const LENGTH_PER_STATEMENT = 8 << 20;
 
+/** How many rows there are, to go back to. */
+export interface DimensionRowsMark {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 /** The rows that have to be there before the records of a batch. */
 export class DimensionRows {
   readonly #rows = new Map<string, DimensionRow>();
+  /** Its keys, in the order in which they came. */
+  readonly #keys: string[] = [];
   #gathering = Symbol();
   #length = 0;
 
@@ -84,15 +92,33 @@ export class DimensionRows {
     if (row.values === undefined || row.gathering === this.#gathering) return;
     row.gathering = this.#gathering;
     // A cache that forgot it may have made it anew: one statement cannot write an id twice.
-    this.#rows.set(`${row.table} ${row.values.id}`, row);
+    const key = `${row.table} ${row.values.id}`;
+    if (!this.#rows.has(key)) this.#keys.push(key);
+    this.#rows.set(key, row);
     for (const value of Object.values(row.values)) {
       this.#length += typeof value === "string" ? value.length : 8;
     }
   }
 
+  /** Where the rows stand. */
+  mark(): DimensionRowsMark {
+    return { count: this.#rows.size, bytes: this.#length };
+  }
+
+  /** Takes back what was added since. */
+  rewind({ count, bytes }: DimensionRowsMark): void {
+    while (this.#keys.length > count) {
+      const key = this.#keys.pop()!;
+      this.#rows.get(key)!.gathering = undefined;
+      this.#rows.delete(key);
+    }
+    this.#length = bytes;
+  }
+
   /** Forgets the rows. */
   clear(): void {
     this.#rows.clear();
+    this.#keys.length = 0;
     this.#length = 0;
     this.#gathering = Symbol();
   }

@@ -69,11 +69,15 @@ export class Transcoder {
   transcode(signal: Signal, body: Uint8Array, arrivalUnixNano: bigint, batch: Batch): Transcoded {
     const rows = batch.of(signal);
     const mark = rows.mark();
+    const dimensionsMark = batch.dimensions.mark();
     try {
       this.#dimensions.begin(batch.dimensions);
-      return this.#request(signal, body, arrivalUnixNano, rows);
+      const transcoded = this.#request(signal, body, arrivalUnixNano, rows);
+      if (transcoded.accepted === 0) batch.dimensions.rewind(dimensionsMark);
+      return transcoded;
     } catch (error) {
       rows.rewind(mark);
+      batch.dimensions.rewind(dimensionsMark);
       if (error instanceof IrregularError) {
         return this.transcode(
           signal,
