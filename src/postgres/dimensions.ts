@@ -13,6 +13,8 @@
  */
 
 import { createHash } from "node:crypto";
+import { message as messageOf } from "../otlp_fields.ts";
+import { fromProtobuf } from "../otlp_protobuf.ts";
 import { ByteMap } from "./byte_map.ts";
 import { Cursor, knownFields } from "./cursor.ts";
 import {
@@ -55,8 +57,14 @@ const CACHE_ENTRIES = 1 << 16;
 const CACHE_BYTES = 16 << 20;
 
 /** The tags of the two messages' fields, each with its right wire type; attributes are one of them. */
-const RESOURCE = { attributes: 0x0a, tags: [0x0a, 0x10, 0x1a], fields: knownFields(1, 2, 3) };
-const SCOPE = { attributes: 0x1a, tags: [0x0a, 0x12, 0x1a, 0x20], fields: knownFields(1, 2, 3, 4) };
+const RESOURCE = { attributes: 0x0a, entity: 0x1a, tags: [0x10], fields: knownFields(1, 2, 3) };
+const SCOPE = {
+  attributes: 0x1a,
+  entity: -1,
+  tags: [0x0a, 0x12, 0x20],
+  fields: knownFields(1, 2, 3, 4),
+};
+const ENTITY = messageOf("EntityRef");
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
@@ -349,6 +357,9 @@ export class Dimensions {
       const tag = cursor.next(length);
       if (tag === shape.attributes) {
         ranges.push(cursor.from, cursor.to);
+      } else if (tag === shape.entity) {
+        // Only kept as it is, but it has to be readable.
+        fromProtobuf(ENTITY, message.subarray(cursor.from, cursor.to));
       } else if (!shape.tags.includes(tag)) {
         cursor.unknown(tag, shape.fields);
       }

@@ -236,14 +236,13 @@ export class JsonBuffer extends RowBuffer {
     let kind = 0, from = 0, to = 0, lo = 0, hi = 0;
     while (cursor.at < end) {
       const tag = cursor.next(end);
+      // All tags below 0x40 are members of the oneof. What no longer counts has to be looked into, too.
+      if (kind !== 0 && tag < 0x40) throw new IrregularError("a value twice");
       switch (tag) {
         case 0x0a:
         case 0x2a:
         case 0x32:
         case 0x3a:
-          if (kind === tag && (tag === 0x2a || tag === 0x32)) {
-            throw new IrregularError("a list or map of a value twice");
-          }
           from = cursor.from;
           to = cursor.to;
           kind = tag;

@@ -10,6 +10,9 @@
  */
 
 import { decodeRequest, encodeRequest } from "../otlp.ts";
+import { message } from "../otlp_fields.ts";
+import { fromProtobuf } from "../otlp_protobuf.ts";
+import { OtlpDecodeError } from "../protobuf.ts";
 import type { Signal } from "../record.ts";
 import type { Batch, SignalRows } from "./batch.ts";
 import { Cursor, IrregularError, knownFields, MalformedError } from "./cursor.ts";
@@ -41,6 +44,10 @@ const NAMES: Readonly<Record<Signal, string>> = {
 /** Export…ServiceRequest, Resource… and Scope… messages number their fields alike in all signals. */
 const REQUEST = knownFields(1);
 const CONTAINER = knownFields(1, 2, 3);
+
+/** Nothing is stored of those that no record belongs to, but they have to be well-formed. */
+const RESOURCE = message("Resource");
+const SCOPE = message("InstrumentationScope");
 
 /** Transcodes requests; one instance serves one writer at a time. */
 export class Transcoder {
@@ -87,7 +94,9 @@ export class Transcoder {
         );
       }
       // The slow decoder says where; should it find nothing wrong, the two disagree, which is ours.
-      if (error instanceof MalformedError) decodeRequest(signal, body);
+      if (error instanceof MalformedError || error instanceof OtlpDecodeError) {
+        decodeRequest(signal, body);
+      }
       throw error;
     }
   }
@@ -121,12 +130,12 @@ export class Transcoder {
       }
     }
     const { accepted, rejected, reason } = surroundings;
-    const message = rejected === 0
+    const why = rejected === 0
       ? ""
       : `${rejected} of ${accepted + rejected} ${
         NAMES[signal]
       } rejected, the first one because ${reason}`;
-    return { accepted, rejected, message };
+    return { accepted, rejected, message: why };
   }
 
   /** ResourceSpans, ResourceLogs or ResourceMetrics: the resource may come after what it describes. */
@@ -135,6 +144,7 @@ export class Transcoder {
     const scopes = this.#scopes;
     const own = this.#container(end, scopes);
     if (scopes.count === 0) {
+      fromProtobuf(RESOURCE, cursor.bytes.subarray(own.from, own.to));
       cursor.at = end;
       return;
     }
@@ -157,7 +167,10 @@ export class Transcoder {
     const cursor = this.#cursor;
     const records = this.#records;
     const own = this.#container(end, records);
-    if (records.count === 0) return;
+    if (records.count === 0) {
+      fromProtobuf(SCOPE, cursor.bytes.subarray(own.from, own.to));
+      return;
+    }
     surroundings.scope = this.#dimensions.scope(
       cursor.bytes,
       own.from,

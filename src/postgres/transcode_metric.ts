@@ -42,6 +42,7 @@ export class MetricTranscoder implements RecordTranscoder {
   readonly #points = new Ranges();
   /** The Metric message without its points. */
   readonly #descriptor = new JsonBuffer();
+  readonly #scratch = new JsonBuffer();
   #temporality = 0;
   #isMonotonic = false;
 
@@ -92,7 +93,12 @@ export class MetricTranscoder implements RecordTranscoder {
       }
     }
     const data = DATA[type];
-    if (data === undefined || points.count === 0) return;
+    if (data === undefined || points.count === 0) {
+      // What is not stored still has to be well-formed.
+      this.#isTooDeep(metadata);
+      cursor.at = end;
+      return;
+    }
 
     const { bytes } = cursor;
     const descriptor = this.#descriptor;
@@ -174,7 +180,9 @@ export class MetricTranscoder implements RecordTranscoder {
   }
 
   #isTooDeep(metadata: Ranges): boolean {
-    const scratch = new JsonBuffer();
+    const scratch = this.#scratch;
+    scratch.at = 0;
+    scratch.tooDeep = false;
     scratch.attributes(this.#cursor, metadata.offsets, metadata.count);
     return scratch.tooDeep;
   }
