@@ -51,9 +51,7 @@ export class PostgresSink {
     for (let reroutes = 0;;) {
       try {
         await this.#database.transaction(async (transaction) => {
-          for (const { table, bytes, at, count } of batch.signals) {
-            if (count > 0) await transaction.copyIn(table, [bytes.subarray(0, at)]);
-          }
+          await copy(transaction, batch);
           await this.#move(transaction, batch, to);
         }, options);
         break;
@@ -70,20 +68,61 @@ export class PostgresSink {
     this.#at = to;
   }
 
+  /**
+   * Where the database stands in this journal; waits for a transaction that is still moving it.
+   *
+   * @returns `undefined` when nothing of the journal has been stored.
+   */
+  async position(signal?: AbortSignal): Promise<bigint | undefined> {
+    const options = signal === undefined ? {} : { signal };
+    await this.#register(options);
+    const [row] = await this.#database.transaction(
+      (transaction) =>
+        transaction.query<{ at: bigint }>(
+          "select at from otel_data.journal_position where journal_id = $1 for update",
+          [this.#journalId],
+        ),
+      options,
+    );
+    this.#at = row?.at ?? 0n;
+    return this.#at === 0n ? undefined : this.#at;
+  }
+
+  /**
+   * Tries whether the database takes a batch, and stores nothing.
+   *
+   * @throws The driver's error when it does not.
+   */
+  async probe(batch: Batch, signal?: AbortSignal): Promise<void> {
+    const options = signal === undefined ? {} : { signal };
+    await this.#prepare(batch, options);
+    try {
+      await this.#database.transaction(async (transaction) => {
+        await copy(transaction, batch);
+        throw new RolledBack();
+      }, options);
+    } catch (error) {
+      if (!(error instanceof RolledBack)) throw error;
+    }
+  }
+
   /** Makes what has to be there before the rows. */
   async #prepare(batch: Batch, options: { readonly signal?: AbortSignal }): Promise<void> {
-    if (!this.#registered) {
-      await this.#database.query(
-        "insert into otel_data.journal_position (journal_id, at) values ($1, 0) on conflict do nothing",
-        [this.#journalId],
-        options,
-      );
-      this.#registered = true;
-    }
+    await this.#register(options);
     for (const { signal, hours, count } of batch.signals) {
       if (count > 0) await this.#partitions.ensureFor(signal, hours, options);
     }
     await batch.dimensions.flush(this.#database, options.signal);
+  }
+
+  async #register(options: { readonly signal?: AbortSignal }): Promise<void> {
+    if (this.#registered) return;
+    await this.#database.query(
+      "insert into otel_data.journal_position (journal_id, at) values ($1, 0) on conflict do nothing",
+      [this.#journalId],
+      options,
+    );
+    this.#registered = true;
   }
 
   async #move(transaction: Transaction, batch: Batch, to: bigint): Promise<void> {
@@ -119,6 +158,15 @@ export class PostgresSink {
     );
   }
 }
+
+async function copy(transaction: Transaction, batch: Batch): Promise<void> {
+  for (const { table, bytes, at, count } of batch.signals) {
+    if (count > 0) await transaction.copyIn(table, [bytes.subarray(0, at)]);
+  }
+}
+
+/** Ends a transaction that was only a trial. */
+class RolledBack extends Error {}
 
 /** Rolls back a transaction that finds the position moved by an earlier try of this writer. */
 class MovedError extends Error {
