@@ -139,12 +139,13 @@ Deno.test("writer resolves a write when its batch is stored, not before", async 
 Deno.test("writer stores requests of the same turn together, whatever their signals", async () => {
   const { writer, store } = writerOn();
   store.decide = () => {};
-  await Promise.all([
+  const written = [
     writer.write("traces", spans([1, 2])),
     writer.write("logs", logs([3])),
     writer.write("metrics", points([4, 5])),
-    writer.write("traces", spans([6])),
-  ]);
+  ];
+  for (let n = 0; n < 10; n++) await Promise.resolve();
+  await Promise.all([...written, writer.write("traces", spans([6]))]);
   assert.deepEqual(store.calls.map(({ numbers }) => numbers), [[1, 2, 6, 3, 4, 5]]);
   await assertSettled(writer, 6);
 });
@@ -538,6 +539,27 @@ Deno.test("writer refuses a request whose body was changed when it has to read i
   assert.deepEqual(written[1]!.value, accepted(1));
   assert.equal(written[2]!.error, REFUSED_FOR_CONTENT);
   await assertSettled(writer, 3);
+});
+
+Deno.test({
+  name: "writer leaves no timer behind, however a request ends",
+  sanitizeOps: true,
+  async fn() {
+    const { writer, store } = writerOn({ maxBufferRecords: 2 });
+    const controller = new AbortController();
+    const settled = Promise.allSettled([
+      writer.write("traces", spans([1, 2])),
+      writer.write("traces", spans([3])),
+      writer.write("traces", spans([4]), controller.signal),
+      writer.room(),
+    ]);
+    await store.called(1);
+    store.release();
+    await store.called(2);
+    controller.abort(STOP);
+    store.release(CONNECTION_LOST);
+    await settled;
+  },
 });
 
 // Flush and close

@@ -211,7 +211,8 @@ export class BatchWriter {
     return new Promise<T>((resolve, reject) => {
       abort?.throwIfAborted();
       if (this.#closed) throw shuttingDown();
-      if (this.#hasRoom && this.#waiters.size === 0) return resolve(act());
+      // Nobody is overtaken: while anybody waits there is no room, because room is given at once.
+      if (this.#hasRoom) return resolve(act());
       const { maxRoomWaitMs } = this.#limits;
       const waiter: Waiter = (refusal) => {
         this.#waiters.delete(waiter);
