@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The one folder it may write to, which is also its data folder. */
   readonly dataDir?: string;
+  /** Its permissions. @default the least that it needs */
+  readonly permissions?: readonly string[];
 }
 
 /** How a collector ended. */
@@ -74,7 +76,7 @@ export async function startCollector(options: RunOptions): Promise<RunningCollec
   };
 }
 
-function spawn({ args = [], env = {}, dataDir }: RunOptions): Deno.ChildProcess {
+function spawn({ args = [], env = {}, dataDir, permissions }: RunOptions): Deno.ChildProcess {
   const inherited = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
     .map((name) => [name, Deno.env.get(name)] as const)
     .filter((entry): entry is [string, string] => entry[1] !== undefined);
@@ -83,9 +85,7 @@ function spawn({ args = [], env = {}, dataDir }: RunOptions): Deno.ChildProcess 
       "run",
       "--quiet",
       "--no-prompt",
-      "--allow-net",
-      "--allow-env=DATABASE_URL,OTEL_*,PG*,HOME,USER",
-      ...dataDir === undefined ? [] : ["--allow-read", `--allow-write=${dataDir}`],
+      ...permissions ?? leastPermissions(dataDir),
       SCRIPT,
       ...args,
       ...dataDir === undefined ? [] : ["--data-dir", dataDir],
@@ -96,6 +96,11 @@ function spawn({ args = [], env = {}, dataDir }: RunOptions): Deno.ChildProcess 
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+}
+
+function leastPermissions(dataDir: string | undefined): string[] {
+  const needed = ["--allow-net", "--allow-env=DATABASE_URL,OTEL_*,PG*,HOME,USER"];
+  return dataDir === undefined ? needed : [...needed, "--allow-read", `--allow-write=${dataDir}`];
 }
 
 async function collect(
