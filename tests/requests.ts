@@ -16,6 +16,8 @@ export interface RequestOptions {
   readonly name?: string;
   /** 32 hex digits. */
   readonly traceId?: string;
+  /** Of the spans. */
+  readonly statusMessage?: string;
 }
 
 /** The trace of all records that are given no other. */
@@ -28,7 +30,7 @@ export function spanId(number: number): string {
 
 /** An ExportTraceServiceRequest of spans with these numbers, each the span's id; 0 is an invalid one. */
 export function spans(numbers: readonly number[], options: RequestOptions = {}): Uint8Array {
-  const { name = "work", traceId = TRACE_ID } = options;
+  const { name = "work", traceId = TRACE_ID, statusMessage } = options;
   const time = timeOf(options);
   return jsonToProtobuf(
     "traces",
@@ -44,6 +46,7 @@ export function spans(numbers: readonly number[], options: RequestOptions = {}):
             kind: 2,
             startTimeUnixNano: time,
             endTimeUnixNano: time,
+            ...statusMessage !== undefined && { status: { message: statusMessage } },
           })),
         }],
       }],

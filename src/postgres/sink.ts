@@ -40,12 +40,13 @@ export class PostgresSink {
 
   /**
    * Stores a batch and moves the journal's position to `to`. Calling it again with the same arguments
-   * after a failure stores nothing twice.
+   * stores nothing twice.
    *
-   * @param to A position beyond the last one; gaps are allowed.
+   * @param to A position above 0 and beyond the last one; gaps are allowed.
    * @throws The driver's error, or {@linkcode PositionError}.
    */
   async store(batch: Batch, to: bigint, signal?: AbortSignal): Promise<void> {
+    if (to <= this.#at) return;
     const options = signal === undefined ? {} : { signal };
     await this.#prepare(batch, options);
     for (let reroutes = 0;;) {
