@@ -14,15 +14,18 @@
  * @module
  */
 
-import { inspect } from "node:util";
-import * as z from "zod";
+import {
+  type AdapterSettings,
+  adapterSettings,
+  type OTelStorageOptions,
+} from "./adapter_options.ts";
 import { CircuitBreaker, type CircuitState } from "./breaker.ts";
 import type { Batch } from "./postgres/batch.ts";
-import { connect, type GivenClient } from "./postgres/connect.ts";
+import { connect } from "./postgres/connect.ts";
 import type { Database } from "./postgres/database.ts";
 import { Dimensions } from "./postgres/dimensions.ts";
 import { migrate, SCHEMA_VERSION } from "./postgres/migrate.ts";
-import { chooseWidth, type PartitionWidth } from "./postgres/partition_width.ts";
+import { chooseWidth } from "./postgres/partition_width.ts";
 import { Partitions, type UpkeepReport } from "./postgres/partitions.ts";
 import { PositionError, PostgresSink, speaksAgainstRecords } from "./postgres/sink.ts";
 import { Transcoder } from "./postgres/transcode.ts";
@@ -45,6 +48,7 @@ import {
 import type { ExportRequests, LogRecord, Metric, Signal, Span } from "./record.ts";
 import { classify, withRetry } from "./retry.ts";
 
+export type { OTelStorageOptions } from "./adapter_options.ts";
 export type {
   DenoPostgresClient,
   DenoPostgresColumns,
@@ -65,65 +69,6 @@ export type {
   PGliteStatements,
 } from "./postgres/pglite_instance.ts";
 export { UnavailableError, type WriteResult, type WriterStats } from "./postgres/writer.ts";
-
-/** Settings of {@linkcode OTelStorageAdapter}. One of the first three says where the database is. */
-export interface OTelStorageOptions {
-  /** A `postgres://` or `postgresql://` URL. */
-  readonly connectionString?: string;
-  /** The folder of an embedded PGlite, or `memory://`. Only one process may have it open. */
-  readonly pgliteDir?: string;
-  /**
-   * A client of yours: a `Pool` of `npm:pg`, a PGlite, an `npm:postgres` client or a `Pool` of
-   * `@db/postgres`. It stays open when the adapter is closed.
-   */
-  readonly client?: GivenClient;
-  /** The width of partitions. @default the finest from a day up that makes fewer than 50 */
-  readonly partition?: PartitionWidth;
-  /** How long telemetry is kept, in days, 1 to 3,650. @default {30} */
-  readonly retentionDays?: number;
-  /** How often a batch is tried before its requests are refused, 1 to 10. @default {3} */
-  readonly maxRetries?: number;
-  /** How long one try may take, in milliseconds, 100 to 600,000. @default {30_000} */
-  readonly attemptTimeoutMs?: number;
-  /** Batches that fail in a row before the database is left alone for a while, 1 to 100. @default {5} */
-  readonly circuitBreakerThreshold?: number;
-  /** How long that while is, in milliseconds, 1 to 3,600,000. @default {60_000} */
-  readonly circuitBreakerCooldownMs?: number;
-  /** Bytes of rows that wait or are being stored, at least 1 MiB. @default {67_108_864} */
-  readonly maxBufferBytes?: number;
-  /** Records that wait or are being stored, at least 1. @default {500_000} */
-  readonly maxBufferRecords?: number;
-  /** How long a request waits behind others before it is refused, in milliseconds. @default {30_000} */
-  readonly maxBufferAgeMs?: number;
-  /** How long a request waits for room in a full buffer, in milliseconds. @default {5_000} */
-  readonly maxRoomWaitMs?: number;
-  /** How long `close` waits for what is to be stored, in milliseconds, to 600,000. @default {8_000} */
-  readonly closeGraceMs?: number;
-}
-
-/** The longest wait a timer can do. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-const optionsSchema = z.strictObject({
-  connectionString: z.string().regex(/^postgres(ql)?:\/\//, "has to be a postgres:// URL")
-    .optional(),
-  pgliteDir: z.string().min(1).optional(),
-  client: z.custom<GivenClient>(
-    (value) => typeof value === "function" || (typeof value === "object" && value !== null),
-    "has to be a client",
-  ).optional(),
-  partition: z.enum(["hour", "day", "week", "month"]).optional(),
-  retentionDays: z.number().int().min(1).max(3650).default(30),
-  maxRetries: z.number().int().min(1).max(10).default(3),
-  attemptTimeoutMs: z.number().int().min(100).max(600_000).default(30_000),
-  circuitBreakerThreshold: z.number().int().min(1).max(100).default(5),
-  circuitBreakerCooldownMs: z.number().int().min(1).max(3_600_000).default(60_000),
-  maxBufferBytes: z.number().int().min(1 << 20).default(64 << 20),
-  maxBufferRecords: z.number().int().min(1).default(500_000),
-  maxBufferAgeMs: z.number().int().min(1).max(MAX_TIMER_MS).default(30_000),
-  maxRoomWaitMs: z.number().int().min(0).max(MAX_TIMER_MS).default(5_000),
-  closeGraceMs: z.number().int().min(0).max(600_000).default(8_000),
-});
 
 /** How the adapter is. */
 export interface Health {
@@ -149,6 +94,8 @@ export interface AdapterStats extends WriterStats {
   readonly failures: number;
 }
 
+/** How long `health` waits for the database, in milliseconds. */
+const HEALTH_MS = 5_000;
 /** How long `maintain` may take, in milliseconds. Sealing large partitions does take long. */
 const MAINTAIN_MS = 3_600_000;
 /** When to come back if nobody knows better, in milliseconds. */
@@ -170,7 +117,7 @@ const RETRY_AFTER_MS = 1_000;
  * ```
  */
 export class OTelStorageAdapter implements AsyncDisposable {
-  readonly #options: z.infer<typeof optionsSchema>;
+  readonly #settings: AdapterSettings;
   readonly #breaker: CircuitBreaker;
   readonly #closing = new AbortController();
   #opening: Promise<Opened> | undefined;
@@ -184,20 +131,11 @@ export class OTelStorageAdapter implements AsyncDisposable {
    * no connection string.
    */
   constructor(options: OTelStorageOptions) {
-    const parsed = optionsSchema.safeParse(options);
-    if (!parsed.success) throw new RangeError(describe(parsed.error, options));
-    const { connectionString, pgliteDir, client } = parsed.data;
-    const given = [connectionString, pgliteDir, client].filter((value) => value !== undefined);
-    if (given.length !== 1) {
-      throw new RangeError(
-        "Cannot create OTelStorageAdapter: one of connectionString, pgliteDir and client has to be " +
-          `given, not ${given.length}`,
-      );
-    }
-    this.#options = parsed.data;
+    this.#settings = adapterSettings(options);
+    const { circuitBreakerThreshold, circuitBreakerCooldownMs } = this.#settings;
     this.#breaker = new CircuitBreaker({
-      failureThreshold: parsed.data.circuitBreakerThreshold,
-      cooldownMs: parsed.data.circuitBreakerCooldownMs,
+      failureThreshold: circuitBreakerThreshold,
+      cooldownMs: circuitBreakerCooldownMs,
       // Records that the database refuses say nothing about whether it works.
       isFailure: (error) => !speaksAgainstRecords(error),
     });
@@ -205,7 +143,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
 
   /** Why the partitions asked for will make queries slow; empty when they will not. */
   get warning(): string {
-    return chooseWidth(this.#options.partition, this.#options.retentionDays).warning ?? "";
+    return chooseWidth(this.#settings.partition, this.#settings.retentionDays).warning ?? "";
   }
 
   /**
@@ -227,7 +165,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
   }
 
   async #connect(): Promise<Opened> {
-    const { connectionString, pgliteDir, client, partition, retentionDays } = this.#options;
+    const { connectionString, pgliteDir, client, partition, retentionDays } = this.#settings;
     const { signal } = this.#closing;
     const database = await connect(
       connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
@@ -269,12 +207,12 @@ export class OTelStorageAdapter implements AsyncDisposable {
         throw error;
       }
     };
-    return new BatchWriter(new Transcoder(dimensions), { store }, this.#options);
+    return new BatchWriter(new Transcoder(dimensions), { store }, this.#settings);
   }
 
   /** The order of the guards: the timeout limits a try, the breaker counts what retries could not mend. */
   async #guarded(attempt: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { attemptTimeoutMs, maxRetries } = this.#options;
+    const { attemptTimeoutMs, maxRetries } = this.#settings;
     const { signal } = this.#closing;
     await this.#breaker.call(() =>
       withRetry(async () => {
@@ -373,7 +311,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
       const [row] = await database.query<{ version: number }>(
         "select coalesce(max(version), 0) as version from otel_data.migrations",
         [],
-        { signal: AbortSignal.timeout(5_000) },
+        { signal: AbortSignal.timeout(HEALTH_MS) },
       );
       schemaVersion = row!.version;
       if (schemaVersion < SCHEMA_VERSION) {
@@ -443,7 +381,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
     if (!this.#open) giveUp();
     const opened = await this.#opening?.catch(() => undefined);
     if (opened === undefined) return;
-    const timer = setTimeout(giveUp, this.#options.closeGraceMs);
+    const timer = setTimeout(giveUp, this.#settings.closeGraceMs);
     await opened.writer.close();
     clearTimeout(timer);
     giveUp();
@@ -460,18 +398,6 @@ interface Opened {
   readonly database: Database;
   readonly partitions: Partitions;
   readonly writer: BatchWriter;
-}
-
-/** What is wrong with the options. The connection string may hold a password and is not repeated. */
-function describe({ issues }: z.ZodError, options: OTelStorageOptions): string {
-  const { path: [name], message } = issues[0]!;
-  const value = (options as Record<PropertyKey, unknown> | undefined)?.[name ?? ""];
-  const shown = name === undefined
-    ? ""
-    : name === "connectionString" || name === "client"
-    ? ` with '${name}'`
-    : ` with '${String(name)}': ${inspect(value, { depth: 0 })}`;
-  return `Cannot create OTelStorageAdapter${shown} (${message})`;
 }
 
 /** What the sender of a request is told when the fault is not in its records. */

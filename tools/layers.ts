@@ -60,7 +60,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ["postgres/json_value.ts", "postgres/stored.ts", "filter_sql.ts", "query.ts"],
     ["forward_address.ts", "forward_request.ts"],
   ],
-  [["adapter.ts"]],
+  [["adapter_options.ts", "adapter.ts"]],
   [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],
   [
     [
