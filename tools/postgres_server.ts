@@ -16,6 +16,14 @@ export interface PostgresServer extends AsyncDisposable {
   readonly name: string;
 }
 
+/** A server that can be stopped and started. */
+export interface OwnPostgresServer extends PostgresServer {
+  /** Ends it: `INT` as an operator would, `QUIT` as a crash would. */
+  stop(signal: "INT" | "QUIT"): Promise<void>;
+  /** Starts it again, with its data and on its port. */
+  start(): Promise<void>;
+}
+
 const COMPOSE_URL = "postgres://otel:otel@127.0.0.1:5432/otel";
 
 /** Finds or starts a server; undefined when there is none and nothing to start one with. */
@@ -23,6 +31,11 @@ export async function postgresServer(): Promise<PostgresServer | undefined> {
   const url = Deno.env.get("DATABASE_URL");
   if (url) return running(url, "the server of DATABASE_URL");
   if (await answers(COMPOSE_URL)) return running(COMPOSE_URL, "the docker compose server");
+  return await ownPostgresServer();
+}
+
+/** Starts a server of one's own; undefined when there is nothing to start one with. */
+export async function ownPostgresServer(): Promise<OwnPostgresServer | undefined> {
   const folder = await binaries();
   return folder === undefined ? undefined : await start(folder);
 }
@@ -66,7 +79,7 @@ async function serverUser(): Promise<{ uid: number; gid: number } | undefined> {
   throw new Error("Cannot start Postgres as root: there is no user postgres or nobody");
 }
 
-async function start(bin: string): Promise<PostgresServer> {
+async function start(bin: string): Promise<OwnPostgresServer> {
   const user = await serverUser();
   const folder = await Deno.makeTempDir({ prefix: "otel-storage-postgres-" });
   if (user) await Deno.chown(folder, user.uid, user.gid);
@@ -92,30 +105,43 @@ async function start(bin: string): Promise<PostgresServer> {
     " ",
   );
   // The shell ends the server when its own input ends, so that it goes with us however we go.
-  const script = `'${bin}/postgres' -D '${data}' ${options} >'${folder}/log' 2>&1 & server=$!; ` +
-    `cat; kill -QUIT $server; wait $server; cd /; rm -rf '${folder}'`;
-  const shell = spawn("sh", ["-c", script], {
-    cwd: folder,
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-    ...user,
-  });
-  const ended = new Promise<void>((resolve) => shell.on("exit", () => resolve()));
-  shell.unref();
-
+  const script = `'${bin}/postgres' -D '${data}' ${options} >>'${folder}/log' 2>&1 & server=$!; ` +
+    `if read signal; then kill -$signal $server; wait $server; ` +
+    `else kill -QUIT $server; wait $server; cd /; rm -rf '${folder}'; fi`;
   const url = `postgres://otel@127.0.0.1:${port}/postgres`;
-  for (let attempt = 0; !(await answers(url)); attempt++) {
-    if (shell.exitCode !== null || attempt === 100) {
-      throw new Error(`Postgres did not start: ${await Deno.readTextFile(`${folder}/log`)}`);
+
+  const run = async () => {
+    const shell = spawn("sh", ["-c", script], {
+      cwd: folder,
+      stdio: ["pipe", "ignore", "ignore"],
+      detached: true,
+      ...user,
+    });
+    const ended = new Promise<void>((resolve) => shell.on("exit", () => resolve()));
+    shell.unref();
+    for (let attempt = 0; !(await answers(url)); attempt++) {
+      if (shell.exitCode !== null || attempt === 100) {
+        throw new Error(`Postgres did not start: ${await Deno.readTextFile(`${folder}/log`)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+    return async (signal?: "INT" | "QUIT") => {
+      shell.stdin?.end(signal && `${signal}\n`);
+      await ended;
+    };
+  };
+
+  let end = await run();
   return {
     url,
     name: `${bin}/postgres on port ${port}`,
+    stop: (signal) => end(signal),
+    start: async () => {
+      end = await run();
+    },
     [Symbol.asyncDispose]: async () => {
-      shell.stdin?.end();
-      await ended;
+      await end();
+      await Deno.remove(folder, { recursive: true }).catch(() => {});
     },
   };
 }
