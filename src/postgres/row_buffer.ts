@@ -193,7 +193,8 @@ export class RowBuffer {
         source = clean;
         i = 0;
         to = clean.length;
-        this.reserve(at - this.at + to);
+        this.at = at; // growing keeps what lies before it
+        this.reserve(to);
       }
       this.bytes.set(source.subarray(i, to), at);
       at += to - i;
