@@ -94,6 +94,8 @@ export interface AdapterStats extends WriterStats {
   readonly failures: number;
 }
 
+/** How long `close` lets those read on who still do when all is stored, in milliseconds. */
+const READ_GRACE_MS = 1_000;
 /** How long `health` waits for the database, in milliseconds. */
 const HEALTH_MS = 5_000;
 /** How long `maintain` may take, in milliseconds. Sealing large partitions does take long. */
@@ -169,6 +171,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
     const { signal } = this.#closing;
     const database = await connect(
       connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
+      { closeGraceMs: READ_GRACE_MS },
     );
     // Not every step takes the signal, and a migration may have to wait long for its turn.
     const stop = () => void database.close();
@@ -315,7 +318,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
       );
       schemaVersion = row!.version;
       if (schemaVersion < SCHEMA_VERSION) {
-        error = `The schema has version ${schemaVersion}, not ${SCHEMA_VERSION}: migrate again`;
+        error = `The schema has version ${schemaVersion}, not ${SCHEMA_VERSION}: migrate it`;
       }
     } catch (cause) {
       error = reasonOf(cause);

@@ -18,6 +18,8 @@ export interface RequestOptions {
   readonly traceId?: string;
   /** Of the spans. */
   readonly statusMessage?: string;
+  /** Of the log records; 9, which is INFO, by default. */
+  readonly severityNumber?: number;
 }
 
 /** The trace of all records that are given no other. */
@@ -56,7 +58,7 @@ export function spans(numbers: readonly number[], options: RequestOptions = {}):
 
 /** An ExportLogsServiceRequest of records with these numbers, each the record's body and span. */
 export function logs(numbers: readonly number[], options: RequestOptions = {}): Uint8Array {
-  const { traceId = TRACE_ID } = options;
+  const { traceId = TRACE_ID, severityNumber = 9 } = options;
   return jsonToProtobuf(
     "logs",
     JSON.stringify({
@@ -65,7 +67,7 @@ export function logs(numbers: readonly number[], options: RequestOptions = {}): 
         scopeLogs: [{
           logRecords: numbers.map((number) => ({
             timeUnixNano: timeOf(options),
-            severityNumber: 9,
+            severityNumber,
             body: { intValue: number },
             traceId,
             spanId: spanId(number),
