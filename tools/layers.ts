@@ -13,9 +13,29 @@ import { pathToFileURL } from "node:url";
 
 /** Layer 0 first. `mod.ts` stands beside `src/`. */
 export const LAYERS: readonly (readonly (readonly string[])[])[] = [
-  [["record.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"]],
+  [["record.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"], [
+    "journal_files.ts",
+  ]],
   [
     ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts"],
+    [
+      "journal.ts",
+      "journal/tell.ts",
+      "journal/waiters.ts",
+      "journal/segment.ts",
+      "journal/damage.ts",
+      "journal/cursor.ts",
+      "journal/resend_window.ts",
+      "journal/keys.ts",
+      "journal/recovery.ts",
+      "journal/room.ts",
+      "journal/reader.ts",
+      "journal/writer.ts",
+      "journal/appender.ts",
+      "journal/upkeep.ts",
+      "disk_journal.ts",
+      "memory_journal.ts",
+    ],
     ["filter.ts"],
     [
       "postgres/database.ts",

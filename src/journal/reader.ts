@@ -1,0 +1,63 @@
+/**
+ * Reads the durable records of a journal in order, past whatever is damaged or missing.
+ *
+ * @module
+ */
+
+import type { ReadBounds } from "../journal.ts";
+import type { DamageLog } from "./damage.ts";
+import { codeOf, type JournalFiles } from "../journal_files.ts";
+import { scan, type Segment, type StoredRecord } from "./segment.ts";
+
+/** The least that is read from a file at a time. */
+const CHUNK_BYTES = 64 << 10;
+
+/** Reads segments in pieces of about what it is asked for. */
+export class SegmentReader {
+  readonly #files: JournalFiles;
+  readonly #segments: readonly Segment[];
+  readonly #damage: DamageLog;
+
+  /** @param segments Oldest first; they come and go while this reads. */
+  constructor(files: JournalFiles, segments: readonly Segment[], damage: DamageLog) {
+    this.#files = files;
+    this.#segments = segments;
+    this.#damage = damage;
+  }
+
+  /** The first records from a position on. */
+  async read(from: bigint, { maxBytes, maxRecords }: ReadBounds): Promise<StoredRecord[]> {
+    const records: StoredRecord[] = [];
+    let bytes = 0;
+    for await (const record of this.#from(from, Math.max(maxBytes, CHUNK_BYTES))) {
+      bytes += record.body.length;
+      if (records.length > 0 && bytes > maxBytes) break;
+      records.push(record);
+      if (records.length >= maxRecords) break;
+    }
+    return records;
+  }
+
+  async *#from(from: bigint, chunkBytes: number): AsyncGenerator<StoredRecord> {
+    let at = from;
+    for (;;) {
+      const segment = this.#segments.find(({ end }) => end > at);
+      if (segment === undefined) return;
+      if (at < segment.start) at = segment.start;
+      // What is appended meanwhile is read by the next round.
+      const durable = { ...segment };
+      try {
+        for await (const found of scan(this.#files, durable, at, chunkBytes)) {
+          if ("body" in found) yield found;
+          else await this.#damage.setAside(durable, found);
+          at = found.next;
+        }
+      } catch (error) {
+        if (codeOf(error) !== "ENOENT") throw error;
+        // Nobody needed it any more, or somebody else removed it.
+        if (this.#segments.includes(segment)) this.#damage.gap(at, durable.end);
+        at = durable.end;
+      }
+    }
+  }
+}
