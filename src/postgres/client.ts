@@ -23,10 +23,15 @@ export interface ClientOptions {
 }
 
 /**
- * The insert that stands for a COPY of `chunk`: one array parameter a column. Arrays of arrays would
- * have to be rectangles, so array columns travel as text.
+ * The insert that stands for a COPY: one array parameter a column. Arrays of arrays would have to be
+ * rectangles, so array columns travel as text.
+ *
+ * @param columns The text form of every value, as {@linkcode copiedColumns} reads it from tuples.
  */
-function arrayInsert(table: CopyTable, chunk: Uint8Array): { sql: string; values: string[] } {
+export function arrayInsert(
+  table: CopyTable,
+  columns: readonly (readonly (string | null)[])[],
+): { sql: string; values: string[] } {
   const parameters = table.columns.map(({ type }, index) =>
     `$${index + 1}::${type.endsWith("[]") ? "text" : type}[]`
   );
@@ -37,7 +42,7 @@ function arrayInsert(table: CopyTable, chunk: Uint8Array): { sql: string; values
   return {
     sql: `insert into ${table.name} (${names}) select ${values.join(", ")} ` +
       `from unnest(${parameters.join(", ")}) as copied (${names})`,
-    values: copiedColumns(table, chunk).map(arrayText),
+    values: columns.map(arrayText),
   };
 }
 
@@ -140,7 +145,7 @@ class PostgresJsClient implements CallbackClient<PostgresJsStatements> {
     on: PostgresJsStatements,
   ): Promise<void> {
     for (const chunk of rows) {
-      const { sql, values } = arrayInsert(table, chunk);
+      const { sql, values } = arrayInsert(table, copiedColumns(table, chunk));
       await this.query(sql, values, on);
     }
   }
@@ -261,7 +266,7 @@ class DenoPostgresSession implements Session {
 
   async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
     for (const chunk of rows) {
-      const { sql, values } = arrayInsert(table, chunk);
+      const { sql, values } = arrayInsert(table, copiedColumns(table, chunk));
       await this.query(sql, values);
     }
   }
