@@ -1,0 +1,523 @@
+/**
+ * The delivery of a journal to one destination: each record in order and at its destination's pace.
+ *
+ * ```text
+ *                         .------------------- settled ---------------------.
+ *                         v                                                 |
+ *   new --> locating --> ready --> delivering --> settling ------------------+
+ *              ^         ^ | ^         |            | ^ ^                    |
+ *              |  called | | | resumed | failed     | | '-- room -- full     | partly
+ *              |    away | v |         v            v |             ^       |
+ *              |        idle |      waiting <-- disk failed         |       |
+ *              |       paused       |  ^ ^                no room --'       |
+ *              |     skipping       |  | '----------------------------------'
+ *              '------ time is up --'  '-- refused by the breaker
+ * ```
+ *
+ * - *locating*: asks the sink, or the cursor, where to go on.
+ * - *ready*: decides. Nothing to deliver: *idle*, until the journal wakes it. Told to skip: *skipping*.
+ *   Told to pause, with something to deliver: *paused*.
+ * - *delivering*: a batch is with the sink: breaker( retry( timeout( deliver ))).
+ * - *settling*: dead letters are made durable, then the cursor is moved.
+ * - *full*: there is no room for dead letters, until some are dropped.
+ * - *waiting*: after a failure, for the breaker's next probe, for as long as the destination asked
+ *   (up to 5 minutes), or a moment. Nothing is held in memory meanwhile.
+ * - *closed*: what is not delivered stays in the journal.
+ *
+ * It never gives up: whatever fails, the same records are tried again, until it is told to skip them
+ * or its sink calls them dead. It knows no signals, no SQL and no HTTP; the sink does.
+ *
+ * @module
+ */
+
+import { CircuitBreakerOpenError, type CircuitState } from "./breaker.ts";
+import { type DeadLetters, DeadLettersFullError, type Sender } from "./dead_letters.ts";
+import { Attempts, type Ending, LAST_WORDS_MS } from "./delivery_attempts.ts";
+import { checkOptions, type DeliveryOptions, type DeliverySettings } from "./delivery_options.ts";
+import { Progress } from "./delivery_progress.ts";
+import type { Cursor, Journal, JournalRecord } from "./journal.ts";
+import { countsOf, type LedgerCounts, sum } from "./ledger.ts";
+import { classify } from "./retry.ts";
+import { type Counts, type DeadLetter, type Delivered, noCounts, type Sink } from "./sink.ts";
+
+export type { DeliveryEvent, DeliveryOptions, DeliveryTime } from "./delivery_options.ts";
+export type { LedgerCounts } from "./ledger.ts";
+
+/** What a delivery does; see the module. */
+type State =
+  | { readonly kind: "new" }
+  | Locating
+  | { readonly kind: "ready" }
+  | { readonly kind: "idle" }
+  | { readonly kind: "paused" }
+  | { readonly kind: "skipping" }
+  | { readonly kind: "delivering"; readonly records: readonly JournalRecord[] }
+  | Settling
+  | { readonly kind: "full"; readonly bytes: number; readonly then: Locating | Settling }
+  | { readonly kind: "waiting"; readonly until: number; readonly then: Locating | Settling }
+  | { readonly kind: "closed" };
+
+interface Locating {
+  readonly kind: "locating";
+}
+
+/** The sink has answered; the answer is yet to be made durable. */
+interface Settling {
+  readonly kind: "settling";
+  readonly records: readonly JournalRecord[];
+  readonly answer: Delivered;
+}
+
+const READY: State = { kind: "ready" };
+const LOCATING: Locating = { kind: "locating" };
+const CLOSED: State = { kind: "closed" };
+
+/** Numbers about a delivery. */
+export interface DeliveryStats extends LedgerCounts {
+  /** The name of the destination. */
+  readonly name: string;
+  /** What it is doing; see the module of {@linkcode Delivery}. */
+  readonly state: State["kind"];
+  /** Whether it was told to pause. */
+  readonly paused: boolean;
+  /** Where it will go on. */
+  readonly position: bigint;
+  /** Bytes of the journal from there to its head. */
+  readonly lagBytes: number;
+  /** Age of the oldest record that is not delivered, in seconds; 0 when there is none. */
+  readonly lagSeconds: number;
+  /** Bytes of the journal that were gone before they were delivered. */
+  readonly gapBytes: number;
+  /** State of the breaker. */
+  readonly breaker: CircuitState;
+  /** How long it waits until it tries again, in ms; 0 when it does not wait. */
+  readonly nextAttemptMs: number;
+  /** Calls of the sink. */
+  readonly attempts: number;
+  /** Rounds of attempts that failed, and writes to disk that did. */
+  readonly failures: number;
+  /** What failed last, if anything did. */
+  readonly lastError: { readonly message: string; readonly atMs: number } | undefined;
+}
+
+/** Somebody who waits until all before `to` is settled. */
+interface Waiter {
+  readonly to: bigint;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** What is to be skipped, and what was already. */
+interface Skip {
+  to: bigint;
+  counts: Counts;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+/**
+ * How long `close` waits for an attempt that it has ended: for its last words, and a second in which to
+ * write down what they say.
+ */
+const CLOSE_MS = LAST_WORDS_MS + 1_000;
+
+/** Delivers a journal to one sink. See the module for how. */
+export class Delivery implements AsyncDisposable {
+  readonly #journal: Journal;
+  readonly #name: string;
+  readonly #sink: Sink;
+  readonly #deadLetters: DeadLetters;
+  readonly #settings: DeliverySettings;
+  readonly #attempts: Attempts;
+  readonly #progress: Progress;
+
+  #state: State = { kind: "new" };
+  #running: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #paused = false;
+  #skip: Skip | undefined;
+  readonly #drainers = new Set<Waiter>();
+  /** Ends waits, so that what was asked for is looked at. Another one then takes its place. */
+  #stop = new AbortController();
+  /** Ends the sink's call. */
+  #kill = new AbortController();
+  /** Calls of the sink: in all, and since something was settled. */
+  #calls = 0;
+  #callsHere = 0;
+  #failures = 0;
+  #lastError: DeliveryStats["lastError"];
+
+  /**
+   * A delivery that is not started. To be made before the journal takes new requests, so that what
+   * it has now can be told from what comes.
+   *
+   * @param journal What to deliver.
+   * @param cursor Of this destination. Its name is the destination's.
+   * @param sink Where to.
+   * @param deadLetters Where to put what the sink calls dead.
+   * @param options See {@linkcode DeliveryOptions}.
+   * @throws {RangeError} An option is unknown or out of range; the message names it and its value.
+   */
+  constructor(
+    journal: Journal,
+    cursor: Cursor,
+    sink: Sink,
+    deadLetters: DeadLetters,
+    options: DeliveryOptions = {},
+  ) {
+    this.#journal = journal;
+    this.#name = cursor.name;
+    this.#sink = sink;
+    this.#deadLetters = deadLetters;
+    this.#settings = checkOptions(options);
+    this.#attempts = new Attempts(this.#settings);
+    this.#progress = new Progress(journal, cursor, this.#settings.onEvent);
+  }
+
+  /** Numbers, as of this moment. */
+  get stats(): DeliveryStats {
+    const { now, clock } = this.#settings.time;
+    const state = this.#state;
+    const { position, arrivalUnixNano: arrival, gapBytes } = this.#progress;
+    const lag = this.#journal.head - position;
+    return {
+      name: this.#name,
+      state: state.kind,
+      paused: this.#paused,
+      position,
+      lagBytes: lag > 0n ? Number(lag) : 0,
+      lagSeconds: arrival === undefined ? 0 : Math.max(0, now() / 1e3 - Number(arrival) / 1e9),
+      gapBytes: Number(gapBytes),
+      breaker: this.#attempts.breaker,
+      nextAttemptMs: state.kind === "waiting" ? Math.max(0, state.until - clock()) : 0,
+      attempts: this.#calls,
+      failures: this.#failures,
+      lastError: this.#lastError,
+      ...this.#progress.counts(),
+    };
+  }
+
+  /** Begins to deliver. Idempotent. */
+  start(): void {
+    if (this.#state.kind === "new") this.#running ??= this.#run();
+  }
+
+  /** Delivers nothing from now on. What is with the sink may still be answered for. */
+  pause(): void {
+    this.#paused = true;
+    this.#look();
+  }
+
+  /** Goes on after a pause. */
+  resume(): void {
+    this.#paused = false;
+    this.#look();
+  }
+
+  /**
+   * Waits until all that is in the journal now is settled.
+   *
+   * @param signal Ends the wait.
+   * @throws The signal's reason when it aborts first.
+   * @throws {TypeError} It was closed first.
+   */
+  async drain(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const to = this.#journal.head;
+    if (this.#progress.position >= to) return;
+    if (this.#closing !== undefined) throw this.#unable();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { to, resolve, reject };
+    const abort = () => reject(signal!.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#drainers.add(waiter);
+    // Whoever waits for records to gather waits no longer.
+    this.#look();
+    try {
+      await promise;
+    } finally {
+      this.#drainers.delete(waiter);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /**
+   * Gives up what is before `to` and not delivered, and counts it as skipped, whether the destination
+   * has some of it or not. For a journal that is full and must not be; for no sink that keeps the
+   * position itself.
+   *
+   * @param to Where to go on. Within a record: that record is kept.
+   * @returns What was skipped.
+   * @throws {TypeError} It is closed or was never started, or the sink keeps the position.
+   */
+  async skipTo(to: bigint): Promise<Counts> {
+    if (this.#closing !== undefined || this.#running === undefined) throw this.#unable();
+    if (this.#sink.position !== undefined) {
+      throw new TypeError(
+        `Cannot skip records of '${this.#name}': its sink keeps the position itself`,
+      );
+    }
+    const skip = this.#skip ??= { to, counts: noCounts(), done: Promise.withResolvers() };
+    if (skip.to < to) skip.to = to;
+    this.#endAttempt("it was told to skip records");
+    this.#look();
+    await skip.done.promise;
+    return skip.counts;
+  }
+
+  /**
+   * Ends. The sink's call may go on for `closeGraceMs`; after that, and a moment more for its last
+   * words, nothing is waited for. What is not delivered stays in the journal. Idempotent.
+   */
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = this.#close();
+      this.#look();
+    }
+    return this.#closing;
+  }
+
+  /** Closes it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { time, closeGraceMs } = this.#settings;
+    const over = new AbortController();
+    const running = this.#running ?? Promise.resolve();
+    await Promise.race([running, time.wait(closeGraceMs, over.signal)]);
+    this.#endAttempt("it was closed");
+    await Promise.race([running, time.wait(CLOSE_MS, over.signal)]);
+    over.abort();
+    this.#state = CLOSED;
+    const error = this.#unable();
+    this.#skip?.done.reject(error);
+    for (const { reject } of this.#drainers) reject(error);
+  }
+
+  #unable(): TypeError {
+    const why = this.#running === undefined ? "it was never started" : "it is closed";
+    return new TypeError(
+      `Cannot deliver to '${this.#name}': ${why}, at position ${this.#progress.position}`,
+    );
+  }
+
+  /** Lets the loop look at what is asked of it. */
+  #look(): void {
+    const stop = this.#stop;
+    this.#stop = new AbortController();
+    stop.abort(interruption("something else is to be done"));
+  }
+
+  #endAttempt(why: string): void {
+    const kill = this.#kill;
+    this.#kill = new AbortController();
+    kill.abort(interruption(why));
+  }
+
+  /** Whether something is asked of it that does not wait. */
+  get #calledAway(): boolean {
+    return this.#closing !== undefined || this.#skip !== undefined;
+  }
+
+  async #run(): Promise<void> {
+    this.#state = LOCATING;
+    for (;;) {
+      const state: State = this.#state;
+      if (state.kind === "closed") return;
+      const ending = { stop: this.#stop.signal, kill: this.#kill.signal };
+      let next: State;
+      try {
+        next = await this.#step(state, ending);
+      } catch (error) {
+        const interrupted = ending.stop.aborted && classify(error).kind === "shutdown";
+        next = interrupted ? this.#interrupted(state) : this.#failed(error, state);
+      }
+      // Whoever closes may have stopped waiting for this step.
+      if (this.#state === state) this.#state = next;
+    }
+  }
+
+  async #step(state: State, ending: Ending): Promise<State> {
+    const { stop } = ending;
+    const { time } = this.#settings;
+    switch (state.kind) {
+      case "locating":
+        return await this.#locate(ending);
+      case "ready":
+        return await this.#decide();
+      case "idle":
+        if (this.#calledAway) return READY;
+        await this.#journal.waitFor(this.#progress.position, stop);
+        await this.#gather(stop);
+        return READY;
+      case "paused":
+        if (this.#paused && !this.#calledAway) await aborted(stop);
+        return READY;
+      case "skipping":
+        return await this.#skipSome(this.#skip!);
+      case "delivering":
+        return await this.#deliver(state.records, ending);
+      case "settling":
+        return await this.#settle(state);
+      case "full":
+        if (this.#calledAway) return this.#interrupted(state);
+        await this.#deadLetters.room(state.bytes, stop);
+        return state.then;
+      case "waiting":
+        if (this.#calledAway) return this.#interrupted(state);
+        await time.wait(Math.max(0, state.until - time.clock()), stop);
+        return state.then;
+      default:
+        return CLOSED;
+    }
+  }
+
+  /** Where to go on from a state that was interrupted. */
+  #interrupted(state: State): State {
+    if (this.#closing !== undefined) return CLOSED;
+    const waits = state.kind === "waiting" || state.kind === "full";
+    // The time that a destination asked for is not over when somebody pauses.
+    if (waits && this.#skip === undefined) return state;
+    return this.#progress.isLocated ? READY : LOCATING;
+  }
+
+  #failed(error: unknown, state: State): State {
+    if (this.#closing !== undefined) return CLOSED;
+    const { time, pauseMs, onEvent } = this.#settings;
+    const then = state.kind === "settling" ? state : LOCATING;
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof DeadLettersFullError) {
+      onEvent({ kind: "full", message });
+      return { kind: "full", bytes: error.bytes, then };
+    }
+    const waitMs = state.kind === "settling" ? pauseMs : this.#attempts.waitAfter(error);
+    if (!(error instanceof CircuitBreakerOpenError)) {
+      this.#failures++;
+      this.#lastError = { message, atMs: time.now() };
+      onEvent({ kind: "failed", message, waitMs });
+    }
+    return { kind: "waiting", until: time.clock() + waitMs, then };
+  }
+
+  async #locate(ending: Ending): Promise<State> {
+    await this.#progress.look();
+    const { position } = this.#sink;
+    const said = position === undefined
+      ? undefined
+      : await this.#attempts.run((signal) => position.call(this.#sink, signal), ending);
+    await this.#progress.locate(said);
+    return this.#passed();
+  }
+
+  async #decide(): Promise<State> {
+    if (this.#closing !== undefined) return CLOSED;
+    if (this.#skip !== undefined) return { kind: "skipping" };
+    if (this.#progress.atHead) return { kind: "idle" };
+    const records = await this.#progress.read(this.#bounds);
+    if (records.length === 0) return this.#passed();
+    return this.#paused ? { kind: "paused" } : { kind: "delivering", records };
+  }
+
+  get #bounds(): { readonly maxBytes: number; readonly maxRecords: number } {
+    const { maxBatchBytes: maxBytes, maxBatchRecords: maxRecords } = this.#settings;
+    return { maxBytes, maxRecords };
+  }
+
+  /** Lets the first record wait for others. */
+  async #gather(stop: AbortSignal): Promise<void> {
+    const { maxBatchAgeMs, maxBatchBytes, time } = this.#settings;
+    if (maxBatchAgeMs === 0 || this.#drainers.size > 0) return;
+    const enough = this.#progress.position + BigInt(maxBatchBytes);
+    const done = new AbortController();
+    const signal = AbortSignal.any([stop, done.signal]);
+    try {
+      await Promise.race([
+        time.wait(maxBatchAgeMs, signal),
+        this.#journal.waitFor(enough, signal),
+      ]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  async #deliver(records: readonly JournalRecord[], ending: Ending): Promise<State> {
+    const bury = async (letters: readonly DeadLetter[]) => {
+      await this.#deadLetters.add(letters, this.#sender);
+      this.#progress.buried(letters);
+    };
+    const attempt = async (signal: AbortSignal) => {
+      this.#calls++;
+      this.#callsHere++;
+      return checked(await this.#sink.deliver(records, signal, bury), records);
+    };
+    // A sink that keeps the position is asked for it before anything is given to it again.
+    const times = this.#sink.position === undefined ? undefined : 1;
+    const answer = await this.#attempts.run(attempt, ending, { times, failureOf });
+    return { kind: "settling", records, answer };
+  }
+
+  async #settle({ records, answer }: Settling): Promise<State> {
+    const { dead, failure } = answer;
+    await this.#deadLetters.add(dead, this.#sender);
+    await this.#progress.settle(records, answer);
+    this.#callsHere = 0;
+    const [first] = dead;
+    if (first !== undefined) {
+      const { reason } = first;
+      const counts = countsOf(dead);
+      this.#settings.onEvent({ kind: "dead", letters: dead.length, counts, reason });
+    }
+    const next = this.#passed();
+    return failure === undefined ? next : this.#failed(failure, LOCATING);
+  }
+
+  get #sender(): Sender {
+    return { destination: this.#name, journal: this.#journal.id, attempts: this.#callsHere };
+  }
+
+  async #skipSome(skip: Skip): Promise<State> {
+    const counts = await this.#progress.skip(skip.to, this.#bounds);
+    if (counts !== undefined) {
+      skip.counts = sum(skip.counts, counts);
+      return { kind: "skipping" };
+    }
+    this.#skip = undefined;
+    this.#settings.onEvent({ kind: "skipped", counts: skip.counts });
+    skip.done.resolve();
+    return this.#passed();
+  }
+
+  /** Tells those who wait that the position has moved. */
+  #passed(): State {
+    for (const { to, resolve } of this.#drainers) {
+      if (this.#progress.position >= to) resolve();
+    }
+    return READY;
+  }
+}
+
+function failureOf({ failure }: Delivered): unknown {
+  return failure;
+}
+
+function interruption(why: string): DOMException {
+  return new DOMException(`The delivery was interrupted: ${why}`, "AbortError");
+}
+
+/** Resolves when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
+
+/** An answer that says something about the records that were given. */
+function checked(answer: Delivered, records: readonly JournalRecord[]): Delivered {
+  if (records.some(({ next }) => next === answer.next)) return answer;
+  if (answer.failure !== undefined) throw answer.failure;
+  throw new TypeError(
+    `Cannot go on at ${answer.next}: a sink has to settle whole records, the first of them ` +
+      `at ${records[0]!.position}`,
+  );
+}
