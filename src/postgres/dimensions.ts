@@ -146,7 +146,7 @@ export class Dimensions {
       service_id: service?.name.id ?? null,
       attributes,
       schema_url: schemaUrl || null,
-      otlp: hexOf(message),
+      otlp: message.toHex(),
     });
     return { lo, hi, tooDeep: false, row, service };
   }
@@ -236,7 +236,7 @@ export class Dimensions {
       version: version || null,
       attributes,
       schema_url: schemaUrl || null,
-      otlp: hexOf(message),
+      otlp: message.toHex(),
     });
     return { lo, hi, tooDeep: false, row };
   }
@@ -277,7 +277,7 @@ export class Dimensions {
         description: description.description || null,
         temporality: description.temporality,
         is_monotonic: description.isMonotonic,
-        otlp: hexOf(bytes),
+        otlp: bytes.toHex(),
       });
       found = { lo, hi, tooDeep: description === undefined, row };
       this.#metrics.add(message.view, 0, message.at, found);
@@ -322,7 +322,7 @@ export class Dimensions {
         scope_id: idText(scope),
         service_id: resource.service?.name.id ?? null,
         attributes: attributes.count === 0 ? null : decoder.decode(json.bytes.subarray(0, json.at)),
-        otlp: hexOf(key.bytes.subarray(start, key.at)),
+        otlp: key.bytes.subarray(start, key.at).toHex(),
       });
       found = { lo, hi, tooDeep: json.tooDeep, row };
       this.#series.add(key.view, 0, key.at, found);
@@ -402,10 +402,4 @@ function contentId(kind: string, content: Uint8Array): { lo: number; hi: number;
 
 function idText({ lo, hi }: Dimension): string {
   return BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0)).toString();
-}
-
-function hexOf(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
-  return text;
 }
