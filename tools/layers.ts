@@ -17,7 +17,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "journal_files.ts",
   ]],
   [
-    ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts"],
+    ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts", "otlp_split.ts"],
     [
       "journal.ts",
       "journal/tell.ts",
@@ -77,6 +77,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/transcode_metric.ts",
       "postgres/transcode.ts",
       "postgres/sink.ts",
+      "postgres/database_sink.ts",
       "postgres/writer.ts",
     ],
     ["postgres/json_value.ts", "postgres/stored.ts", "filter_sql.ts", "query.ts"],
