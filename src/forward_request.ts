@@ -231,11 +231,12 @@ export class Destination {
   }
 
   #unreachable(error: unknown): ForwardError {
-    const { name, message } = error instanceof Error ? error : new Error(String(error));
-    const said = this.#clean(message);
-    // A copy: the message of the original holds the URL with its query.
-    const cause = Object.assign(new Error(said), { name });
-    return new ForwardError(`Cannot forward to ${this.name}: ${said}`, { cause });
+    const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
+    // The runtime says what it was about in the cause, if it gives one.
+    const said = this.#clean(cause instanceof Error ? cause.message : message);
+    // A copy: the original holds the URL with its query.
+    const copy = Object.assign(new Error(this.#clean(message)), { name });
+    return new ForwardError(`Cannot forward to ${this.name}: ${said}`, { cause: copy });
   }
 
   /** One line, not too long, without what is secret. */
