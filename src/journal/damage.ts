@@ -83,7 +83,6 @@ export class DamageLog {
     let aside = DAMAGED + name;
     for (let n = 2; names.has(aside); n++) aside = `${DAMAGED}${name}-${n}`;
     await this.#files.rename(name, aside);
-    await this.#files.sync();
     this.#tell("set aside", `Cannot use ${name}: ${why}; it is ${aside} now`);
   }
 

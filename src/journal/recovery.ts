@@ -2,9 +2,11 @@
  * What a journal finds in its folder when it is opened, and how it deals with it.
  *
  * Whatever is found, nothing that was acknowledged and can still be read is lost, and nothing is
- * deleted but what is known to be left over. The order of the steps matters: the format is looked at
- * before anything is changed, and what a process left that was killed is made durable before anybody
- * can read it, for its last sync may not have come.
+ * deleted but what is known to be left over. The format is looked at before anything is changed.
+ *
+ * Only the last group of records may not be durable: the process may have been killed before its sync
+ * came back, or after that had failed, and then another sync would say that all is well. So the group
+ * is written again, to a file that takes its place, before anybody can read it.
  *
  * @module
  */
@@ -81,7 +83,6 @@ export class Recovery {
   async run(): Promise<Recovered> {
     const names = (await this.#files.list()).sort();
     const id = await this.#readId(names.includes(ID_FILE));
-    await this.#files.sync();
     const sizes = await this.#sizesOf(names);
     const cursors = new Map<string, bigint | undefined>();
     for (const name of [...sizes.keys()].filter(isCursorFile)) {
@@ -191,7 +192,7 @@ export class Recovery {
   }
 
   /** Reads what is needed to go on, and opens the newest segment with its torn end cut off. */
-  async #replay(segments: readonly Segment[]): Promise<JournalFile | undefined> {
+  async #replay(segments: Segment[]): Promise<JournalFile | undefined> {
     const newest = segments.at(-1);
     if (newest === undefined) return undefined;
     let first = segments.length - 1;
@@ -199,23 +200,52 @@ export class Recovery {
     for (const segment of segments.slice(first, -1)) {
       for await (const found of scan(this.#files, segment)) await this.#take(segment, found);
     }
-    const end = await this.#replayNewest(newest);
-    const file = await this.#files.open(segmentName(newest.start));
+    const size = newest.end - newest.start;
+    const group = await this.#replayNewest(newest);
+    const cut = newest.start + size - newest.end;
+    if (cut > 0n) {
+      const name = segmentName(newest.start);
+      this.#tell("torn tail", `Segment ${name} ends with ${cut} bytes never acknowledged: cut off`);
+    }
     try {
-      if (end < newest.end) {
-        const message =
-          `Segment ${segmentName(newest.start)} ends with ${newest.end - end} bytes ` +
-          "that were never acknowledged: they are cut off";
-        await file.truncate(Number(end - newest.start));
-        this.#tell("torn tail", message);
-      }
+      return await this.#writeAgain(segments, newest, group);
+    } catch (error) {
+      if (codeOf(error) !== "ENOSPC") throw error;
+      // Without any space left this is the best there is.
+      const file = await this.#cutOff(newest);
       await file.sync();
+      return file;
+    }
+  }
+
+  /** Begins a segment with the last group of the newest one, from a position to its end. */
+  async #writeAgain(segments: Segment[], newest: Segment, group: bigint): Promise<JournalFile> {
+    const { start, end } = newest;
+    const last = await this.#files.read(
+      segmentName(start),
+      Number(group - start),
+      Number(end - group),
+    );
+    await replaceFile(this.#files, segmentName(group), last);
+    if (group > start) {
+      newest.end = group;
+      segments.push({ start: group, end });
+      // What the old one has there is void, so it does not matter whether this is done.
+      const old = await this.#cutOff(newest).catch(() => undefined);
+      await old?.close();
+    }
+    return await this.#files.open(segmentName(group));
+  }
+
+  async #cutOff({ start, end }: Segment): Promise<JournalFile> {
+    const file = await this.#files.open(segmentName(start));
+    try {
+      await file.truncate(Number(end - start));
+      return file;
     } catch (error) {
       await file.close();
       throw error;
     }
-    newest.end = end;
-    return file;
   }
 
   /** Whether segments before this one may have recent keys, or are the last to have a record. */
@@ -225,8 +255,12 @@ export class Recovery {
     return this.#now() - unixMs(value) < this.#windowMs;
   }
 
-  /** Returns where the newest segment ends: before the first bytes of its last group that are bad. */
+  /**
+   * Ends the newest segment before the first bytes of its last group that are bad. Returns where the
+   * last group begins.
+   */
   async #replayNewest(segment: Segment): Promise<bigint> {
+    let group = segment.start;
     /** From the first bad bytes on that no later group has shown to have been durable. */
     let doubtful: Found[] = [];
     for await (const found of scan(this.#files, segment)) {
@@ -235,10 +269,15 @@ export class Recovery {
         for (const earlier of durable) await this.#take(segment, earlier);
         doubtful = doubtful.slice(durable.length);
       }
-      if ("body" in found && doubtful.length === 0) await this.#take(segment, found);
-      else doubtful.push(found);
+      if ("body" in found && doubtful.length === 0) {
+        await this.#take(segment, found);
+        group = found.group;
+      } else {
+        doubtful.push(found);
+      }
     }
-    return doubtful[0]?.position ?? segment.end;
+    segment.end = doubtful[0]?.position ?? segment.end;
+    return group;
   }
 
   async #take(segment: Segment, found: Found): Promise<void> {
