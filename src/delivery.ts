@@ -175,7 +175,7 @@ export class Delivery implements AsyncDisposable {
 
   /** Numbers, as of this moment. */
   get stats(): DeliveryStats {
-    const { now, clock } = this.#settings.time;
+    const { time } = this.#settings;
     const state = this.#state;
     const { position, arrivalUnixNano: arrival, gapBytes } = this.#progress;
     const lag = this.#journal.head - position;
@@ -185,10 +185,10 @@ export class Delivery implements AsyncDisposable {
       paused: this.#paused,
       position,
       lagBytes: lag > 0n ? Number(lag) : 0,
-      lagSeconds: arrival === undefined ? 0 : Math.max(0, now() / 1e3 - Number(arrival) / 1e9),
+      lagSeconds: arrival === undefined ? 0 : Math.max(0, time.now() / 1e3 - Number(arrival) / 1e9),
       gapBytes: Number(gapBytes),
       breaker: this.#attempts.breaker,
-      nextAttemptMs: state.kind === "waiting" ? Math.max(0, state.until - clock()) : 0,
+      nextAttemptMs: state.kind === "waiting" ? Math.max(0, state.until - time.clock()) : 0,
       attempts: this.#calls,
       failures: this.#failures,
       lastError: this.#lastError,

@@ -59,7 +59,7 @@ export class Attempts {
     this.#breaker = new CircuitBreaker({
       failureThreshold,
       cooldownMs,
-      clock: time.clock,
+      clock: () => time.clock(),
       // Who says when to come back is up, and a full disk is ours.
       isFailure: (error) =>
         namedWait(error) === undefined && !(error instanceof DeadLettersFullError),
