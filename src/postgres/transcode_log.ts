@@ -87,7 +87,7 @@ export class LogTranscoder implements RecordTranscoder {
     }
 
     const { json } = rows;
-    const { at } = json;
+    const { at, replaced } = json;
     json.tooDeep = false;
     json.tuple(FIELDS);
     const hasTime = timeLo !== 0 || timeHi !== 0;
@@ -148,6 +148,7 @@ export class LogTranscoder implements RecordTranscoder {
     cursor.at = end;
     if (json.tooDeep) {
       json.at = at;
+      json.replaced = replaced;
       reject(surroundings, 1, "a value nests deeper than 128 levels");
     } else {
       surroundings.accepted++;

@@ -123,11 +123,12 @@ export class MetricTranscoder implements RecordTranscoder {
     const { count, offsets } = this.#points;
     for (let n = 0; n < count; n++) {
       this.#cursor.at = offsets[n * 2]!;
-      const { at } = rows;
+      const { at, replaced } = rows.json;
       const reason = this.#point.write(offsets[n * 2 + 1]!, shape, metric, surroundings, rows);
       if (reason === undefined) surroundings.accepted++;
       else {
         rows.json.at = at;
+        rows.json.replaced = replaced;
         reject(surroundings, 1, reason);
       }
     }

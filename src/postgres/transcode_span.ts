@@ -134,7 +134,7 @@ export class SpanTranscoder implements RecordTranscoder {
 
     // Even a span that is not kept has to be one, so what it holds is written before it is judged.
     const { json } = rows;
-    const { at } = json;
+    const { at, replaced } = json;
     json.tooDeep = false;
     json.tuple(FIELDS);
     const idsValid = isId(bytes, traceFrom, traceTo, 16) && isId(bytes, spanFrom, spanTo, 8);
@@ -213,6 +213,7 @@ export class SpanTranscoder implements RecordTranscoder {
       return;
     }
     json.at = at;
+    json.replaced = replaced;
     reject(
       surroundings,
       1,
