@@ -113,6 +113,12 @@ export class Batch {
     return this.traces.count + this.logs.count + this.metrics.count;
   }
 
+  /** Texts in them, and in what they name, in which NUL or invalid UTF-8 became U+FFFD. */
+  get replaced(): number {
+    return this.traces.replaced + this.logs.replaced + this.metrics.replaced +
+      this.dimensions.replaced;
+  }
+
   /** Forgets the rows and keeps the memory. */
   clear(): void {
     for (const rows of this.signals) rows.clear();

@@ -20,6 +20,8 @@ export interface DimensionRow {
   readonly table: DimensionTable;
   /** What is to be written; `undefined` once it is committed. */
   values: DimensionValues | undefined;
+  /** How many of its texts have had NUL or invalid UTF-8 replaced. */
+  readonly replaced: number;
   /** Where it was last added to. */
   gathering: symbol | undefined;
 }
@@ -67,6 +69,7 @@ const LENGTH_PER_STATEMENT = 8 << 20;
 export interface DimensionRowsMark {
   readonly count: number;
   readonly bytes: number;
+  readonly replaced: number;
 }
 
 /** The rows that have to be there before the records of a batch. */
@@ -76,6 +79,7 @@ export class DimensionRows {
   readonly #keys: string[] = [];
   #gathering = Symbol();
   #length = 0;
+  #replaced = 0;
 
   /** How many there are. */
   get count(): number {
@@ -87,6 +91,11 @@ export class DimensionRows {
     return this.#length;
   }
 
+  /** Texts in them in which NUL or invalid UTF-8 became U+FFFD. */
+  get replaced(): number {
+    return this.#replaced;
+  }
+
   /** Adds a row unless it is committed or here already. */
   add(row: DimensionRow): void {
     if (row.values === undefined || row.gathering === this.#gathering) return;
@@ -95,6 +104,7 @@ export class DimensionRows {
     const key = `${row.table} ${row.values.id}`;
     if (!this.#rows.has(key)) this.#keys.push(key);
     this.#rows.set(key, row);
+    this.#replaced += row.replaced;
     for (const value of Object.values(row.values)) {
       this.#length += typeof value === "string" ? value.length : 8;
     }
@@ -102,17 +112,18 @@ export class DimensionRows {
 
   /** Where the rows stand. */
   mark(): DimensionRowsMark {
-    return { count: this.#rows.size, bytes: this.#length };
+    return { count: this.#rows.size, bytes: this.#length, replaced: this.#replaced };
   }
 
   /** Takes back what was added since. */
-  rewind({ count, bytes }: DimensionRowsMark): void {
+  rewind({ count, bytes, replaced }: DimensionRowsMark): void {
     while (this.#keys.length > count) {
       const key = this.#keys.pop()!;
       this.#rows.get(key)!.gathering = undefined;
       this.#rows.delete(key);
     }
     this.#length = bytes;
+    this.#replaced = replaced;
   }
 
   /** Forgets the rows. */
@@ -120,6 +131,7 @@ export class DimensionRows {
     this.#rows.clear();
     this.#keys.length = 0;
     this.#length = 0;
+    this.#replaced = 0;
     this.#gathering = Symbol();
   }
 

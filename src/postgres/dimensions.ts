@@ -25,6 +25,7 @@ import {
 } from "./dimension_rows.ts";
 import { JsonBuffer } from "./json_text.ts";
 import { Ranges } from "./ranges.ts";
+import { cleanText } from "./row_buffer.ts";
 
 /** The id of a dimension row, in halves. */
 export interface Dimension {
@@ -126,7 +127,8 @@ export class Dimensions {
     const key = this.#keyOf(source, from, to, urlFrom, urlTo);
     let found = this.#resources.get(key.view, 0, key.at);
     if (found === undefined) {
-      found = this.#newResource(source.slice(from, to), textOf(source, urlFrom, urlTo));
+      this.#json.replaced = 0;
+      found = this.#newResource(source.slice(from, to), this.text(source, urlFrom, urlTo));
       this.#resources.add(key.view, 0, key.at, found);
     }
     if (found.service !== undefined) this.#renew(found.service);
@@ -141,7 +143,7 @@ export class Dimensions {
     }
     const values = JSON.parse(attributes) as Record<string, unknown>;
     const service = this.#service(values["service.name"], values["service.namespace"]);
-    const row = waiting("resources", {
+    const row = this.#waiting("resources", {
       id,
       service_id: service?.name.id ?? null,
       attributes,
@@ -169,7 +171,7 @@ export class Dimensions {
         lo,
         hi,
         tooDeep: false,
-        row: { table: "services", values: undefined, gathering: undefined },
+        row: { table: "services", values: undefined, gathering: undefined, replaced: 0 },
         name: { id, name: nameText, namespace: namespaceText },
         writtenMinute: -1,
       };
@@ -208,7 +210,8 @@ export class Dimensions {
     const key = this.#keyOf(source, from, to, urlFrom, urlTo);
     let found = this.#scopes.get(key.view, 0, key.at);
     if (found === undefined) {
-      found = this.#newScope(source.slice(from, to), textOf(source, urlFrom, urlTo));
+      this.#json.replaced = 0;
+      found = this.#newScope(source.slice(from, to), this.text(source, urlFrom, urlTo));
       this.#scopes.add(key.view, 0, key.at, found);
     }
     return this.#named(found);
@@ -225,12 +228,12 @@ export class Dimensions {
     while (cursor.at < message.length) {
       const tag = cursor.next(message.length);
       if (tag === 0x0a || tag === 0x12) {
-        const text = textOf(message, cursor.from, cursor.to);
+        const text = this.text(message, cursor.from, cursor.to);
         if (tag === 0x0a) name = text;
         else version = text;
       }
     }
-    const row = waiting("scopes", {
+    const row = this.#waiting("scopes", {
       id,
       name: name || null,
       version: version || null,
@@ -245,8 +248,9 @@ export class Dimensions {
   name(cursor: Cursor, from: number, to: number): Dimension {
     let found = this.#names.get(cursor.view, from, to);
     if (found === undefined) {
+      this.#json.replaced = 0;
       const { lo, hi, text: id } = contentId("name", cursor.bytes.subarray(from, to));
-      const row = waiting("names", { id, name: textOf(cursor.bytes, from, to) });
+      const row = this.#waiting("names", { id, name: this.text(cursor.bytes, from, to) });
       found = { lo, hi, tooDeep: false, row };
       this.#names.add(cursor.view, from, to, found);
     }
@@ -266,10 +270,11 @@ export class Dimensions {
   ): Dimension {
     let found = this.#metrics.get(message.view, 0, message.at);
     if (found === undefined) {
+      this.#json.replaced = 0;
       const bytes = message.bytes.subarray(0, message.at);
       const { lo, hi, text: id } = contentId("metric", bytes);
       const description = describe();
-      const row = description && waiting("metrics", {
+      const row = description && this.#waiting("metrics", {
         id,
         name: description.name,
         type: description.type,
@@ -310,12 +315,13 @@ export class Dimensions {
     }
     let found = this.#series.get(key.view, 0, key.at);
     if (found === undefined) {
+      this.#json.replaced = 0;
       const { lo, hi, text: id } = contentId("series", key.bytes.subarray(0, key.at));
       const json = this.#json;
       json.at = 0;
       json.tooDeep = false;
       json.attributes(cursor, attributes.offsets, attributes.count);
-      const row = json.tooDeep ? undefined : waiting("series", {
+      const row = json.tooDeep ? undefined : this.#waiting("series", {
         id,
         metric_id: idText(metric),
         resource_id: idText(resource),
@@ -328,6 +334,18 @@ export class Dimensions {
       this.#series.add(key.view, 0, key.at, found);
     }
     return this.#named(found);
+  }
+
+  /** UTF-8 as Postgres can hold it: NUL and invalid sequences become U+FFFD, which is counted. */
+  text(source: Uint8Array, from: number, to: number): string {
+    const clean = cleanText(source, from, to);
+    if (clean !== undefined) this.#json.replaced++;
+    return decoder.decode(clean ?? source.subarray(from, to));
+  }
+
+  /** A row that is still to be written, and how many of the texts just read for it were replaced. */
+  #waiting(table: DimensionTable, values: DimensionValues): DimensionRow {
+    return { table, values, gathering: undefined, replaced: this.#json.replaced };
   }
 
   #keyOf(
@@ -381,16 +399,6 @@ export interface MetricDescription {
   readonly description: string;
   readonly temporality: number | null;
   readonly isMonotonic: boolean | null;
-}
-
-/** UTF-8 as Postgres can hold it: NUL and invalid sequences become U+FFFD. */
-export function textOf(source: Uint8Array, from: number, to: number): string {
-  return decoder.decode(source.subarray(from, to)).replaceAll("\0", "\ufffd");
-}
-
-/** A row that is still to be written. */
-function waiting(table: DimensionTable, values: DimensionValues): DimensionRow {
-  return { table, values, gathering: undefined };
 }
 
 function contentId(kind: string, content: Uint8Array): { lo: number; hi: number; text: string } {

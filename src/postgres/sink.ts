@@ -141,7 +141,7 @@ export class PostgresSink {
         traces.count,
         logs.count,
         metrics.count,
-        traces.replaced + logs.replaced + metrics.replaced,
+        batch.replaced,
       ],
     );
     if (moved.length === 1) return;

@@ -8,7 +8,7 @@
 
 import type { SignalRows } from "./batch.ts";
 import { type Cursor, IrregularError, knownFields } from "./cursor.ts";
-import { type Dimension, type Dimensions, type MetricDescription, textOf } from "./dimensions.ts";
+import type { Dimension, Dimensions, MetricDescription } from "./dimensions.ts";
 import { JsonBuffer } from "./json_text.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
@@ -110,9 +110,9 @@ export class MetricTranscoder implements RecordTranscoder {
     this.#describeData(type);
     const metric = this.#dimensions.metric(descriptor, () => {
       return this.#isTooDeep(metadata) ? undefined : this.#description(type, {
-        name: textOf(bytes, nameFrom, nameTo),
-        unit: textOf(bytes, unitFrom, unitTo),
-        description: textOf(bytes, textFrom, textTo),
+        name: this.#dimensions.text(bytes, nameFrom, nameTo),
+        unit: this.#dimensions.text(bytes, unitFrom, unitTo),
+        description: this.#dimensions.text(bytes, textFrom, textTo),
       });
     });
     this.#write(metric, data.point, surroundings, rows);
