@@ -424,6 +424,32 @@ for (const driver of drivers) {
   });
 }
 
+Deno.test("adapter keeps no timer of an attempt that has ended", async () => {
+  await using opened = await adapterOn("pglite", { attemptTimeoutMs: 123_456 });
+  await opened.adapter.init();
+  const running = new Set<unknown>();
+  const real = { setTimeout, clearTimeout };
+  globalThis.setTimeout = ((run: () => void, ms?: number) => {
+    const id = real.setTimeout(run, ms);
+    if (ms === 123_456) running.add(id);
+    return id;
+  }) as typeof setTimeout;
+  globalThis.clearTimeout = (id) => {
+    running.delete(id);
+    real.clearTimeout(id);
+  };
+  try {
+    const stored = opened.adapter.write("traces", spans([1]));
+    const database = await opened.adapter.database();
+    await stored;
+    await database.query("alter table otel_data.spans rename to other");
+    await assert.rejects(opened.adapter.write("traces", spans([2])), UnavailableError);
+  } finally {
+    Object.assign(globalThis, real);
+  }
+  assert.equal(running.size, 0);
+});
+
 Deno.test("adapter leaves a client open that was handed in", async () => {
   const client = await PGlite.create({ loadDataDir: await emptySnapshot() });
   await using adapter = new OTelStorageAdapter({ client });
