@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as timer } from "node:timers/promises";
 import { inspect } from "node:util";
 import pg from "pg";
+import { UnavailableError } from "@oneiric/otel-storage/adapter";
 import { CircuitBreaker } from "@oneiric/otel-storage/breaker";
 import {
   classify,
@@ -355,6 +356,11 @@ Deno.test("classify takes the error of an open breaker for transient, after what
   await assert.rejects(breaker.call(() => Promise.reject(new Error("down"))));
   const error = await breaker.call(() => {}).catch((error: unknown) => error);
   assert.deepEqual(classify(error), { kind: "transient", retryAfterMs: 250 });
+});
+
+Deno.test("classify takes a store that is unavailable for transient, after the wait it asks for", () => {
+  const error = new UnavailableError("Cannot store the request: the buffer is full", 1500);
+  assert.deepEqual(classify(error), { kind: "transient", retryAfterMs: 1500 });
 });
 
 Deno.test("classify looks into causes, however deep", () => {

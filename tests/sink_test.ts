@@ -1,5 +1,6 @@
 /** The sink on real databases: whatever goes wrong, each batch is stored exactly once. */
 
+import { PGlite } from "@electric-sql/pglite";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
@@ -9,12 +10,19 @@ import { Dimensions } from "../src/postgres/dimensions.ts";
 import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { pg } from "../src/postgres/pg.ts";
+import { pglite } from "../src/postgres/pglite.ts";
 import { PositionError, PostgresSink, speaksAgainstRecords } from "../src/postgres/sink.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { BatchWriter } from "../src/postgres/writer.ts";
 import { classify } from "../src/retry.ts";
 import { backdoor, errorOf } from "./driver_candidates.ts";
-import { drivers, testDatabase, type TestDriver } from "./postgres.ts";
+import {
+  drivers,
+  emptySnapshot,
+  type TestDatabase,
+  testDatabase,
+  type TestDriver,
+} from "./postgres.ts";
 import { logs, numbers, points, type RequestOptions, spans } from "./requests.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 
@@ -76,13 +84,33 @@ interface Storage extends AsyncDisposable {
   batch(...requests: readonly [signal: "traces" | "logs" | "metrics", body: Uint8Array][]): Batch;
 }
 
-async function openStorage(
-  driver: TestDriver,
-  route: (database: Database) => Database = (database) => database,
-): Promise<Storage> {
-  const test = await testDatabase(driver);
-  await migrate(test.database);
-  const { database, faults } = faulty(route(test.database));
+let snapshot: Promise<Blob> | undefined;
+
+/** A database with the schema; for PGlite it is made once and copied, which is faster. */
+async function migratedDatabase(driver: TestDriver): Promise<TestDatabase> {
+  if (driver === "postgres") {
+    const test = await testDatabase(driver);
+    await migrate(test.database);
+    return test;
+  }
+  const database = pglite("memory://", { snapshot: await (snapshot ??= migratedSnapshot()) });
+  return { database, url: "memory://", [Symbol.asyncDispose]: () => database.close() };
+}
+
+async function migratedSnapshot(): Promise<Blob> {
+  const instance = await PGlite.create({ loadDataDir: await emptySnapshot() });
+  const database = pglite(instance);
+  await migrate(database);
+  await new Partitions(database, { width: "day", retentionDays: 30 }).makeAhead();
+  await database.close();
+  const made = await instance.dumpDataDir("none");
+  await instance.close();
+  return made;
+}
+
+async function openStorage(driver: TestDriver): Promise<Storage> {
+  const test = await migratedDatabase(driver);
+  const { database, faults } = faulty(test.database);
   const partitions = new Partitions(test.database, { width: "day", retentionDays: 30 });
   await partitions.makeAhead();
   const journalId = randomUUID();
