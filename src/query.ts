@@ -87,7 +87,7 @@ export async function getTrace(
 /**
  * Log records, newest first.
  *
- * @throws {RangeError} If `traceId` is no trace id.
+ * @throws {RangeError} If `traceId` is no trace id, or a bound of the range no time.
  */
 export async function getLogs(
   database: Queryable,
@@ -111,7 +111,11 @@ export async function getLogs(
   return rows.map(logOf);
 }
 
-/** Points of a metric, oldest first; each comes as its metric with that one point. */
+/**
+ * Points of a metric, oldest first; each comes as its metric with that one point.
+ *
+ * @throws {RangeError} If a bound of the range is no time.
+ */
 export async function getMetricPoints(
   database: Queryable,
   filter: PointFilter,
@@ -136,6 +140,7 @@ export async function getMetricPoints(
  * fits in memory.
  *
  * @param range Nanoseconds since 1970, `since` inclusive, `until` exclusive; all when absent.
+ * @throws {RangeError} If a bound of the range is no time.
  */
 export async function exportStored<S extends Signal>(
   database: Queryable,
@@ -225,11 +230,23 @@ class Conditions {
     this.#terms.push(term.replace("$", () => this.parameter(value)));
   }
 
-  /** A time range on `t.time`, whose microseconds are compared with those that the range touches. */
+  /** A time range on the times of the rows; for a record that came without one, its arrival. */
   time({ since, until }: { readonly since?: bigint; readonly until?: bigint }): void {
-    if (since !== undefined) this.add(`t.time >= ${MICROS}`, since / 1000n);
-    if (until !== undefined) this.add(`t.time < ${MICROS}`, (until + 999n) / 1000n);
+    if (since !== undefined) this.#bound(">=", since, "<");
+    if (until !== undefined) this.#bound("<=", until, ">=");
+  }
+
+  /** Microseconds first, which indexes and partitions know; then the nanoseconds beyond them. */
+  #bound(within: string, nanos: bigint, beyond: string): void {
+    if (nanos !== BigInt.asUintN(64, nanos)) {
+      throw new RangeError(
+        `Cannot read a time range: a bound has to be 0 to 2^64-1 nanoseconds: ${nanos}`,
+      );
+    }
+    const micros = `otel_data.to_timestamptz(${this.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
+    this.#terms.push(
+      `t.time ${within} ${micros}`,
+      `not (t.time = ${micros} and greatest(t.time_frac, 0) ${beyond} ${nanos % 1000n})`,
+    );
   }
 }
-
-const MICROS = "timestamptz '1970-01-01 00:00:00+00' + $::bigint * interval '1 microsecond'";
