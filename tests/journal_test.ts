@@ -1,0 +1,556 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import type { JournalOptions } from "../src/disk_journal.ts";
+import { openJournal } from "../src/disk_journal.ts";
+import {
+  type Appended,
+  type Journal,
+  JournalFullError,
+  JournalUnavailableError,
+} from "../src/journal.ts";
+import { memoryJournal } from "../src/memory_journal.ts";
+import { CrashingDisk, randomOf } from "./crashing_files.ts";
+import { Bench, textsOf } from "./journal_fixture.ts";
+
+const ALL = { maxBytes: 1_000_000, maxRecords: 1_000 };
+
+/** What both journals do. */
+interface Kind {
+  readonly name: string;
+  open(
+    bench: Bench,
+    options?: { maxBytes?: number; maxWaitMs?: number; maxKeys?: number },
+  ): Promise<
+    Journal
+  >;
+}
+
+const KINDS: readonly Kind[] = [
+  { name: "on disk", open: (bench, options) => bench.open(options) },
+  {
+    name: "in memory",
+    open: (bench, options) =>
+      Promise.resolve(memoryJournal({ maxWaitMs: 0, clock: () => bench.clockMs, ...options })),
+  },
+];
+
+for (const { name, open } of KINDS) {
+  Deno.test(`a journal ${name} gives what was appended, in order, as it was`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    assert.deepEqual([journal.oldest, journal.head], [0n, 0n]);
+    assert.deepEqual(await journal.read(0n, ALL), []);
+    const body = new Uint8Array(1000).map((_, n) => n);
+    const appended = await Promise.all([
+      journal.append({ signal: "traces", body, count: 3, arrivalUnixNano: 5n }),
+      journal.append({ signal: "metrics", body, count: 0, arrivalUnixNano: 2n ** 64n - 1n }),
+      journal.append({ signal: "logs", body: new Uint8Array(), count: 7, arrivalUnixNano: 0n }),
+    ]);
+    const records = await journal.read(0n, ALL);
+    assert.deepEqual(records.map(({ signal }) => signal), ["traces", "metrics", "logs"]);
+    assert.deepEqual(records.map(({ body }) => [...body]), [[...body], [...body], []]);
+    assert.deepEqual(records.map(({ count }) => count), [3, 0, 7]);
+    assert.deepEqual(records.map((record) => record.arrivalUnixNano), [5n, 2n ** 64n - 1n, 0n]);
+    assert.deepEqual(records.map(({ position }) => position), appended.map((one) => one.position));
+    assert.deepEqual(appended.map(({ duplicate }) => duplicate), [false, false, false]);
+    assert.deepEqual(records.map(({ next }) => next), [
+      appended[1]!.position,
+      appended[2]!.position,
+      journal.head,
+    ]);
+    assert.deepEqual(records.map(({ before }) => before), [
+      { traces: 0, logs: 0, metrics: 0 },
+      { traces: 3, logs: 0, metrics: 0 },
+      { traces: 3, logs: 0, metrics: 0 },
+    ]);
+    assert.deepEqual(journal.accepted, { traces: 3, logs: 7, metrics: 0 });
+    const key = createHash("sha256").update("traces").update(body).digest();
+    assert.deepEqual(Buffer.from(records[0]!.key), key);
+  });
+
+  Deno.test(`a journal ${name} reads within bounds, but one record at least`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    const positions = await bench.appendAll(journal, ["one", "two", "three", "four"]);
+    const read = async (from: bigint, maxBytes: number, maxRecords: number) =>
+      (await journal.read(from, { maxBytes, maxRecords }))
+        .map(({ body }) => new TextDecoder().decode(body));
+    assert.deepEqual(await read(0n, 0, 10), ["one"]);
+    assert.deepEqual(await read(0n, 5, 10), ["one"]);
+    assert.deepEqual(await read(0n, 6, 10), ["one", "two"]);
+    assert.deepEqual(await read(0n, 100, 3), ["one", "two", "three"]);
+    assert.deepEqual(await read(positions[2]!, 100, 10), ["three", "four"]);
+    assert.deepEqual(await read(journal.head, 100, 10), []);
+    assert.deepEqual(await read(journal.head + 1000n, 100, 10), []);
+  });
+
+  Deno.test(`a journal ${name} stores a request that is sent again once, for ten minutes`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    const first = await bench.append(journal, "one");
+    assert.deepEqual(await bench.append(journal, "one"), { ...first, duplicate: true });
+    const body = new TextEncoder().encode("one");
+    const other = { signal: "traces", body, count: 1, arrivalUnixNano: 0n } as const;
+    assert.equal((await journal.append(other)).duplicate, false, "of another signal");
+    bench.pass(599_999);
+    assert.deepEqual(await bench.append(journal, "one"), { ...first, duplicate: true });
+    assert.deepEqual(journal.stats.duplicates, { traces: 0, logs: 2, metrics: 0 });
+    bench.pass(1);
+    assert.equal((await bench.append(journal, "one")).duplicate, false);
+    assert.deepEqual(journal.accepted, { traces: 1, logs: 2, metrics: 0 });
+  });
+
+  Deno.test(`a journal ${name} stores a request again when it is told so`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    const first = await bench.append(journal, "one");
+    const second = await bench.append(journal, "one", { again: true });
+    assert.equal(second.duplicate, false);
+    assert(second.position > first.position);
+    assert.deepEqual(await textsOf(journal), ["one", "one"]);
+  });
+
+  Deno.test(`a journal ${name} knows a bounded number of requests, and counts those forgotten early`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench, { maxKeys: 2 });
+    await bench.appendAll(journal, ["one", "two", "three"]);
+    assert.deepEqual([journal.stats.keys, journal.stats.keysEvictedEarly], [2, 1]);
+    assert.equal((await bench.append(journal, "three")).duplicate, true);
+    assert.equal((await bench.append(journal, "two")).duplicate, true);
+    assert.equal((await bench.append(journal, "one")).duplicate, false);
+  });
+
+  Deno.test(`a journal ${name} wakes who waits for more`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    let woken = false;
+    const waiting = journal.waitFor(0n).then(() => woken = true);
+    await Promise.resolve();
+    assert.equal(woken, false);
+    await bench.append(journal, "one");
+    await waiting;
+    await journal.waitFor(0n);
+    const abort = new AbortController();
+    const given = journal.waitFor(journal.head, abort.signal);
+    abort.abort(new Error("enough"));
+    await assert.rejects(given, /enough/);
+    await assert.rejects(journal.waitFor(0n, abort.signal), /enough/);
+  });
+
+  Deno.test(`a journal ${name} that is full refuses, and takes more once its destinations have caught up`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench, { maxBytes: 400 });
+    const cursor = await journal.cursor("postgres", "oldest");
+    journal.start();
+    await journal.room();
+    const texts = ["a".repeat(100), "b".repeat(100), "c".repeat(100)];
+    await bench.appendAll(journal, texts.slice(0, 2));
+    // The last one may go over the bound.
+    await bench.append(journal, texts[2]!);
+    for (const refused of [bench.append(journal, "d"), journal.room()]) {
+      const error = await refused.catch((error: unknown) => error);
+      assert(error instanceof JournalFullError, String(error));
+      assert.match(error.message, /588 of 400 bytes/);
+      assert(error.retryAfterMs > 0);
+    }
+    assert.equal(journal.stats.refused, 2);
+    // What is there already needs no space.
+    assert.equal((await bench.append(journal, texts[0]!)).duplicate, true);
+    assert.deepEqual(await textsOf(journal), texts);
+    await cursor.move(journal.head);
+    await journal.room();
+    await bench.append(journal, "d");
+    assert.deepEqual(await textsOf(journal, cursor.position), ["d"]);
+  });
+
+  Deno.test(`a journal ${name} lets those in who wait for space when there is some`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench, { maxBytes: 150, maxWaitMs: 60_000 });
+    const cursor = await journal.cursor("postgres", "external");
+    journal.start();
+    await bench.append(journal, "a".repeat(100));
+    const abort = new AbortController();
+    const given = journal.room({ signal: abort.signal });
+    const appending = bench.append(journal, "b");
+    const copy = bench.append(journal, "b");
+    const waiting = journal.room();
+    assert.equal(journal.stats.waiting, 3);
+    abort.abort(new Error("enough"));
+    await assert.rejects(given, /enough/);
+    await cursor.move(journal.head);
+    await waiting;
+    const first = await appending;
+    assert.deepEqual(await copy, { ...first, duplicate: true });
+    assert.equal(journal.stats.waiting, 0);
+  });
+
+  Deno.test(`a journal ${name} drops nothing without cursors, before it is started, or before all have passed`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench, { maxBytes: 500 });
+    await bench.append(journal, "one");
+    const [fast, slow] = [await journal.cursor("a", "oldest"), await journal.cursor("b", "oldest")];
+    await bench.append(journal, "two");
+    await fast.move(journal.head);
+    await slow.move(journal.head);
+    bench.pass(200_000);
+    assert.equal(journal.oldest, 0n);
+    journal.start();
+    await bench.append(journal, "x".repeat(400));
+    await fast.move(journal.head);
+    assert.deepEqual(await textsOf(journal, slow.position), ["x".repeat(400)]);
+  });
+
+  Deno.test(`cursors of a journal ${name} go on and back as told, and not behind the head`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    await bench.appendAll(journal, ["one", "two"]);
+    const cursor = await journal.cursor("vendor", "oldest");
+    assert.equal(await journal.cursor("vendor", "head"), cursor);
+    assert.deepEqual([cursor.name, cursor.position], ["vendor", 0n]);
+    assert.equal((await journal.cursor("late", "head")).position, journal.head);
+    await cursor.move(99n);
+    await cursor.move(99n);
+    await assert.rejects(cursor.move(0n), RangeError);
+    await assert.rejects(cursor.move(journal.head + 1n), /vendor.* to 199: it is at 99.* 198/);
+    assert.equal(cursor.position, 99n);
+    await cursor.move(0n, { back: true });
+    assert.equal(cursor.position, 0n);
+    const external = await journal.cursor("postgres", "external");
+    await external.move(99n);
+    await external.move(0n);
+    assert.equal(external.position, 0n);
+    await assert.rejects(external.move(999n), RangeError);
+    for (const name of ["", "x".repeat(81)]) {
+      await assert.rejects(async () => await journal.cursor(name, "oldest"), RangeError);
+    }
+  });
+
+  Deno.test(`a journal ${name} that is closed refuses everything but what is in it`, async () => {
+    const bench = new Bench();
+    const journal = await open(bench);
+    const appending = bench.append(journal, "one");
+    const waiting = assert.rejects(journal.waitFor(10_000n), JournalUnavailableError);
+    await journal.close();
+    await journal.close();
+    assert.equal((await appending).position, 0n);
+    await waiting;
+    await assert.rejects(bench.append(journal, "two"), JournalUnavailableError);
+    await assert.rejects(journal.room(), JournalUnavailableError);
+    await assert.rejects(journal.waitFor(10_000n), JournalUnavailableError);
+    assert.deepEqual(await textsOf(journal), ["one"]);
+  });
+
+  Deno.test(`a journal ${name} gives no position before one it is told to skip to`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    await bench.append(journal, "one");
+    await journal.skipTo(5n);
+    assert.equal(journal.head, 99n);
+    await journal.skipTo(1_000n);
+    assert.equal(journal.head, 1_000n);
+    assert.equal((await bench.append(journal, "two")).position, 1_000n);
+    assert.deepEqual(await textsOf(journal), ["one", "two"]);
+    assert.deepEqual(journal.accepted, { traces: 0, logs: 2, metrics: 0 });
+  });
+}
+
+Deno.test("requests that arrive while a sync is under way share the next one", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open();
+  let syncs = 0;
+  bench.disk.fail = ({ op }) => {
+    if (op === "sync") syncs++;
+    return undefined;
+  };
+  const first = bench.append(journal, "first");
+  const rest = Array.from({ length: 200 }, (_, n) => bench.append(journal, `${n}`));
+  await first;
+  await Promise.all(rest);
+  assert(syncs <= 2, `${syncs} syncs`);
+});
+
+Deno.test("a group that is too long is written in parts", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open();
+  const long = "x".repeat(5 << 20);
+  await Promise.all(["a", "b", "c"].map((letter) => bench.append(journal, letter + long)));
+  assert.equal(journal.stats.appended, 3);
+  assert.equal((await journal.read(0n, { maxBytes: 0, maxRecords: 9 })).length, 1);
+});
+
+Deno.test("a record may be longer than a segment, and than all segments may be", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open({ segmentBytes: 10, maxBytes: 100 });
+  const cursor = await journal.cursor("postgres", "oldest");
+  journal.start();
+  const long = "x".repeat(1_000);
+  for (const letter of ["a", "b", "c"]) {
+    await bench.append(journal, letter + long);
+    await assert.rejects(bench.append(journal, "more"), JournalFullError);
+    assert.deepEqual(await textsOf(journal, cursor.position), [letter + long]);
+    await cursor.move(journal.head);
+  }
+  assert(journal.stats.segments <= 2);
+});
+
+Deno.test("a copy that comes while the first is being written gets its answer", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open();
+  const all = await Promise.all(
+    Array.from({ length: 10 }, () => bench.append(journal, "one")),
+  );
+  assert.equal(all.filter(({ duplicate }) => !duplicate).length, 1);
+  assert.deepEqual(new Set(all.map(({ position }) => position)), new Set([0n]));
+  assert.deepEqual(await textsOf(journal), ["one"]);
+});
+
+Deno.test("when the first copy fails the next one is tried itself", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open();
+  // The first attempt and the second of the first copy.
+  bench.fail("write", "EIO", { times: 2 });
+  const all = await Promise.allSettled(
+    Array.from({ length: 3 }, () => bench.append(journal, "one")),
+  );
+  assert.deepEqual(all.map(({ status }) => status), ["rejected", "fulfilled", "fulfilled"]);
+  const appended = all.slice(1).map((one) => (one as PromiseFulfilledResult<Appended>).value);
+  assert.deepEqual(appended.map(({ duplicate }) => duplicate), [false, true]);
+  assert.deepEqual(await textsOf(journal), ["one"]);
+});
+
+Deno.test("a copy stops waiting when its sender gives up, and is not harmed by a first one that did", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open({ maxBytes: 1, maxWaitMs: 60_000 });
+  await bench.append(journal, "one");
+  const [first, second] = [new AbortController(), new AbortController()];
+  const cursor = await journal.cursor("postgres", "oldest");
+  journal.start();
+  const waiting = [
+    bench.append(journal, "two", { signal: first.signal }),
+    bench.append(journal, "two", { signal: second.signal }),
+    bench.append(journal, "two"),
+  ];
+  second.abort(new Error("second"));
+  await assert.rejects(waiting[1]!, /second/);
+  first.abort(new Error("first"));
+  await assert.rejects(waiting[0]!, /first/);
+  await cursor.move(journal.head);
+  assert.equal((await waiting[2]!).duplicate, false);
+});
+
+Deno.test("a request that is taken back while it is queued is not there", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open();
+  const abort = new AbortController();
+  const first = bench.append(journal, "first");
+  await Promise.resolve();
+  await Promise.resolve();
+  const second = bench.append(journal, "second", { signal: abort.signal });
+  abort.abort(new Error("enough"));
+  await assert.rejects(second, /enough/);
+  await first;
+  assert.deepEqual(await textsOf(journal), ["first"]);
+  assert.equal(journal.stats.queuedBytes, 0);
+  await assert.rejects(bench.append(journal, "x", { signal: abort.signal }), /enough/);
+});
+
+Deno.test("a request is known over a restart, by when it came", async () => {
+  const bench = new Bench();
+  let journal = await bench.open();
+  await bench.append(journal, "one");
+  bench.pass(300_000);
+  await bench.append(journal, "two");
+  await journal.close();
+  bench.clockMs = 5;
+  bench.nowMs += 299_999;
+  journal = await bench.open();
+  assert.equal((await bench.append(journal, "one")).duplicate, true);
+  bench.pass(1);
+  assert.equal((await bench.append(journal, "one")).duplicate, false);
+  assert.equal((await bench.append(journal, "two")).duplicate, true);
+  // The wall clock was set back: what came in the future came now.
+  bench.nowMs -= 10_000_000;
+  journal = await bench.open();
+  assert.equal((await bench.append(journal, "two")).duplicate, true);
+});
+
+Deno.test("a request is known when its segment is gone, over a restart too, until ten minutes have passed", async () => {
+  const bench = new Bench();
+  const options: JournalOptions = { segmentBytes: 1 };
+  let journal = await bench.open(options);
+  const positions = await bench.appendAll(journal, ["one", "two", "three", "four"]);
+  const move = async () => {
+    const cursor = await journal.cursor("postgres", "external");
+    journal.start();
+    await cursor.move(journal.head);
+    bench.pass(120_000);
+    await cursor.move(0n);
+    await cursor.move(journal.head);
+  };
+  await move();
+  assert.equal(journal.oldest, positions[3]);
+  const keyFiles = () => bench.disk.names.filter((name) => name.startsWith("keys-"));
+  assert.equal(keyFiles().length, 3);
+  journal = await bench.open(options);
+  for (const [n, text] of ["one", "two", "three", "four"].entries()) {
+    const position = positions[n]!;
+    assert.deepEqual(await bench.append(journal, text), { position, duplicate: true });
+  }
+  bench.pass(480_000);
+  assert.equal((await bench.append(journal, "one")).duplicate, false);
+  await bench.append(journal, "five");
+  await move();
+  assert.equal(keyFiles().length, 1, "those of the old ones are removed");
+});
+
+Deno.test("a segment goes when all have passed it, after a grace, and not the newest", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open({ segmentBytes: 1, graceMs: 1_000 });
+  const [one, two, three] = await bench.appendAll(journal, ["one", "two", "three"]);
+  const [fast, slow] = [await journal.cursor("a", "oldest"), await journal.cursor("b", "oldest")];
+  journal.start();
+  await fast.move(journal.head);
+  await slow.move(two!);
+  bench.pass(999);
+  await slow.move(three!);
+  assert.equal(journal.oldest, one);
+  bench.pass(1);
+  await slow.move(journal.head);
+  // The grace of the second began later.
+  assert.equal(journal.oldest, two);
+  bench.pass(998);
+  await slow.move(0n, { back: true });
+  await slow.move(two!);
+  assert.equal(journal.oldest, two);
+  bench.pass(10_000);
+  await slow.move(journal.head);
+  assert.equal(journal.oldest, three);
+  assert.deepEqual(await textsOf(journal), ["three"]);
+});
+
+Deno.test("when space is needed, segments that all have passed go before their grace is over", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open({ segmentBytes: 1, maxBytes: 1_000 });
+  const cursor = await journal.cursor("postgres", "oldest");
+  journal.start();
+  for (let n = 0; n < 30; n++) {
+    await bench.append(journal, `${n} `.padEnd(150, "x"));
+    await cursor.move(journal.head);
+    assert(journal.stats.bytes < 1_000 + 250);
+  }
+  assert.equal(journal.stats.refused, 0);
+});
+
+Deno.test("a destination that is not configured any more holds nothing back, and is named", async () => {
+  const bench = new Bench();
+  const options: JournalOptions = { segmentBytes: 1, graceMs: 0 };
+  let journal = await bench.open(options);
+  await bench.appendAll(journal, ["one", "two"]);
+  await journal.cursor("Old.example:443", "oldest");
+  journal = await bench.open(options);
+  const cursor = await journal.cursor("postgres", "oldest");
+  journal.start();
+  journal.start();
+  const [message, ...more] = bench.told("unused cursor");
+  assert.match(message!, /cursor-%4fld%2eexample%3a443/);
+  assert.equal(more.length, 0);
+  await cursor.move(journal.head);
+  assert.equal(journal.oldest, 99n);
+});
+
+Deno.test("a cursor is where it was after a restart; a new one starts where it is told to", async () => {
+  const bench = new Bench();
+  let journal = await bench.open();
+  const [, two, three] = await bench.appendAll(journal, ["one", "two", "three"]);
+  await (await journal.cursor("a", "head")).move(journal.head);
+  await (await journal.cursor("b", "oldest")).move(two!);
+  assert.match(bench.told("new cursor")[0]!, /'a' has no cursor yet: it starts at the head/);
+  await bench.append(journal, "four");
+  journal = await bench.open();
+  assert.equal((await journal.cursor("a", "oldest")).position, three! + 101n);
+  assert.equal((await journal.cursor("b", "head")).position, two);
+  assert.equal((await journal.cursor("A", "head")).position, journal.head);
+  assert.equal((await journal.cursor("postgres", "external")).position, 0n);
+  assert.deepEqual(bench.disk.names.filter((name) => name.startsWith("cursor-")), [
+    "cursor-%41",
+    "cursor-a",
+    "cursor-b",
+  ]);
+});
+
+Deno.test("moves of one cursor come one after the other", async () => {
+  const bench = new Bench();
+  let journal = await bench.open();
+  const positions = await bench.appendAll(journal, ["one", "two", "three"]);
+  const cursor = await journal.cursor("a", "oldest");
+  await Promise.all(positions.map((position) => cursor.move(position)));
+  journal = await bench.open();
+  assert.equal((await journal.cursor("a", "oldest")).position, positions[2]);
+});
+
+Deno.test("too little free disk is no space, and more free disk lets those in who wait", async () => {
+  const bench = new Bench();
+  bench.disk.capacity = 10_000;
+  await using journal = await bench.open({ minFreeBytes: 9_000, maxWaitMs: 60_000 });
+  await bench.append(journal, "x".repeat(1_000));
+  const waiting = bench.append(journal, "two");
+  await journal.read(0n, ALL);
+  assert.equal(journal.stats.waiting, 1);
+  bench.disk.capacity = 20_000;
+  await waiting;
+  assert.deepEqual((await textsOf(journal)).length, 2);
+});
+
+Deno.test("too little free disk is named in the refusal", async () => {
+  const bench = new Bench();
+  bench.disk.capacity = 1_000;
+  await using journal = await bench.open({ minFreeBytes: 1_000 });
+  await assert.rejects(bench.append(journal, "one"), (error: JournalFullError) => {
+    assert.match(error.message, /its disk has 9\d\d bytes free, less than 1000/);
+    return error instanceof JournalFullError;
+  });
+});
+
+Deno.test("where nobody can say how much is free, only the other bound holds", async () => {
+  const bench = new Bench();
+  bench.fail("free", "ENOSYS");
+  await using journal = await bench.open({ minFreeBytes: 1 << 30 });
+  await bench.append(journal, "one");
+  assert.equal(bench.told("upkeep failed").length, 1);
+  assert.equal(journal.stats.freeBytes, Infinity);
+});
+
+Deno.test("an option that is wrong is named, with its value", async () => {
+  const { disk } = new Bench();
+  const wrong: [string, JournalOptions, RegExp][] = [
+    ["negative", { maxBytes: -1 }, /'maxBytes': -1/],
+    ["of no type", { segmentBytes: "1" } as unknown as JournalOptions, /'segmentBytes': '1'/],
+    ["unknown", { size: 1 } as unknown as JournalOptions, /size/],
+    ["no clock", { clock: 5 } as unknown as JournalOptions, /'clock': 5 \(expected a function\)/],
+  ];
+  for (const [name, options, message] of wrong) {
+    const error = await openJournal(disk.boot(), options).catch((error: unknown) => error);
+    assert(error instanceof RangeError, name);
+    assert.match(error.message, message);
+  }
+  assert.throws(() => memoryJournal({ maxBytes: 0 }), /'maxBytes': 0/);
+  assert.deepEqual(disk.names, []);
+});
+
+Deno.test("an observer that throws changes nothing", async () => {
+  const { error } = console;
+  const said: unknown[] = [];
+  console.error = (...words) => said.push(words);
+  try {
+    const disk = new CrashingDisk(randomOf(1));
+    const onEvent = () => {
+      throw new Error("no");
+    };
+    await using journal = await openJournal(disk.boot(), { onEvent, minFreeBytes: 0 });
+    assert.match(journal.id, /^[0-9a-f-]{36}$/);
+  } finally {
+    console.error = error;
+  }
+  assert.equal(said.length, 1);
+});
