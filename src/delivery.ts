@@ -247,10 +247,10 @@ export class Delivery implements AsyncDisposable {
    *
    * @param to Where to go on. Within a record: that record is kept.
    * @returns What was skipped.
-   * @throws {TypeError} It is closed or was never started, or the sink keeps the position.
+   * @throws {TypeError} It is closed or was not started, or the sink keeps the position.
    */
   async skipTo(to: bigint): Promise<Counts> {
-    if (this.#closing !== undefined || this.#running === undefined) throw this.#unable();
+    if (this.#closing !== undefined || this.#state.kind === "new") throw this.#unable();
     if (this.#sink.position !== undefined) {
       throw new TypeError(
         `Cannot skip records of '${this.#name}': its sink keeps the position itself`,
@@ -296,7 +296,8 @@ export class Delivery implements AsyncDisposable {
   }
 
   #unable(): TypeError {
-    const why = this.#running === undefined ? "it was never started" : "it is closed";
+    const isNew = this.#closing === undefined && this.#state.kind === "new";
+    const why = isNew ? "it was not started" : "it is closed";
     return new TypeError(
       `Cannot deliver to '${this.#name}': ${why}, at position ${this.#progress.position}`,
     );
@@ -427,7 +428,7 @@ export class Delivery implements AsyncDisposable {
   /** Lets the first record wait for others. */
   async #gather(stop: AbortSignal): Promise<void> {
     const { maxBatchAgeMs, maxBatchBytes, time } = this.#settings;
-    if (maxBatchAgeMs === 0 || this.#drainers.size > 0) return;
+    if (maxBatchAgeMs === 0) return;
     const enough = this.#progress.position + BigInt(maxBatchBytes);
     const done = new AbortController();
     const signal = AbortSignal.any([stop, done.signal]);

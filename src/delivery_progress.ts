@@ -224,9 +224,8 @@ export class Progress {
   #pass(to: bigint, before: Counts, settled: Partial<Settled>): void {
     this.#ledger!.pass(before, settled);
     this.#position = to;
-    for (const [key, { position }] of this.#buried) {
-      if (position < to) this.#buried.delete(key);
-    }
+    // What is given to the sink again is buried again.
+    this.#buried.clear();
   }
 
   async #keep(position: bigint): Promise<void> {

@@ -55,7 +55,7 @@ export interface DestinationOptions {
 
 /** What became of a body that was answered for. */
 export type Answer =
-  /** The destination has it. It rejected some records of it, and may have said something. */
+  /** The destination has it. It says that it rejected some records of it, or something else. */
   | { readonly kind: "taken"; readonly rejected: number; readonly note: string }
   /** It refuses this body, and would again. */
   | { readonly kind: "refused"; readonly reason: string };
@@ -169,7 +169,6 @@ export class Destination {
    * @throws The reason of `abort` when it aborted before there was an answer.
    */
   async post(signal: Signal, body: Uint8Array, abort: AbortSignal): Promise<Answer> {
-    abort.throwIfAborted();
     const late = new AbortController();
     const timer = setTimeout(() => {
       const message = `no answer within ${this.#timeoutMs} ms`;
@@ -224,7 +223,7 @@ export class Destination {
     }
     try {
       const { rejected, message } = decodeResponse(signal, bytes, encodingOf(headers, bytes));
-      return { kind: "taken", rejected: Math.max(0, rejected), note: this.#clean(message) };
+      return { kind: "taken", rejected, note: this.#clean(message) };
     } catch {
       return { kind: "taken", rejected: 0, note: "its answer is no OTLP" };
     }

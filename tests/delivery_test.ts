@@ -728,9 +728,33 @@ Deno.test("skipTo ends every wait", async () => {
   }
 });
 
+Deno.test("what is asked for just before the delivery rests is not overlooked", async () => {
+  for (const at of [1, 2, 3, 4, 1, 2, 3, 4].map((look, n) => ({ look, closes: n > 3 }))) {
+    const journal = memoryJournal();
+    let ask = () => {};
+    const spied = new Proxy(journal, {
+      get(target, name) {
+        // Of all that it looks at while it starts, the last is this, and then it rests.
+        if (name === "head") ask();
+        const value = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    await inWorld({ journal: spied }, async ({ delivery }) => {
+      const asked = Promise.withResolvers<unknown>();
+      let looks = 0;
+      ask = () => {
+        if (++looks === at.look) asked.resolve(at.closes ? delivery.close() : delivery.skipTo(5n));
+      };
+      delivery.start();
+      await asked.promise;
+    });
+  }
+});
+
 Deno.test("skipTo needs a delivery that runs and a sink without a position of its own", async () => {
   await inWorld({}, async ({ delivery }) => {
-    await assert.rejects(delivery.skipTo(1n), /it was never started/);
+    await assert.rejects(delivery.skipTo(1n), /it was not started/);
     delivery.start();
     await delivery.close();
     await assert.rejects(delivery.skipTo(1n), /it is closed/);
@@ -776,6 +800,28 @@ Deno.test("a sink is asked where to go on, at the start and after a failure", as
     await time.pass(1_000);
     await delivery.drain();
     assert.deepEqual([sink.calls, asks], [[[2], [2]], 2]);
+  });
+});
+
+Deno.test("a sink that keeps the position is asked for it before each further attempt", async () => {
+  const steps: string[] = [];
+  const sink = (sink: TestSink) => {
+    sink.position = () => {
+      steps.push("asked");
+      return Promise.resolve(undefined);
+    };
+    sink.plan = [1, 2, 3].map(() => () => {
+      steps.push("failed");
+      return Promise.reject(down());
+    });
+  };
+  await inWorld({ sink, maxAttempts: 3 }, async ({ delivery, append, stats, time }) => {
+    await append(1);
+    delivery.start();
+    await until(() => stats().state === "waiting");
+    await time.pass(1_000);
+    await until(() => stats().state === "waiting");
+    assert.deepEqual(steps, ["asked", "failed", "asked", "failed"]);
   });
 });
 
