@@ -16,7 +16,7 @@ import { OtlpDecodeError } from "../protobuf.ts";
 import type { Signal } from "../record.ts";
 import type { Batch, SignalRows } from "./batch.ts";
 import { Cursor, IrregularError, knownFields, MalformedError } from "./cursor.ts";
-import type { Dimensions } from "./dimensions.ts";
+import type { Dimensions, ResourceDimension } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
@@ -48,6 +48,15 @@ const CONTAINER = knownFields(1, 2, 3);
 /** Nothing is stored of those that no record belongs to, but they have to be well-formed. */
 const RESOURCE = message("Resource");
 const SCOPE = message("InstrumentationScope");
+
+/** Stands where there is no resource or scope yet; no record is written under it. */
+const NONE: ResourceDimension = {
+  lo: 0,
+  hi: 0,
+  tooDeep: false,
+  row: undefined,
+  service: undefined,
+};
 
 /** Transcodes requests; one instance serves one writer at a time. */
 export class Transcoder {
@@ -110,8 +119,8 @@ export class Transcoder {
     const arrival = new Instant();
     arrival.setNanos(arrivalUnixNano);
     const surroundings: Surroundings = {
-      resource: this.#dimensions.resource(body, 0, 0, 0, 0),
-      scope: this.#dimensions.scope(body, 0, 0, 0, 0),
+      resource: NONE,
+      scope: NONE,
       arrival,
       accepted: 0,
       rejected: 0,
