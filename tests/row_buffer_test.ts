@@ -146,6 +146,39 @@ Deno.test("cleanText agrees with TextDecoder on sequences of three and four byte
   }
 });
 
+Deno.test("a buffer that is cleared keeps no more than it is told to, and grows again", () => {
+  const buffer = new RowBuffer(64);
+  const write = () => {
+    buffer.reserve(0);
+    buffer.text(new Uint8Array(1000), 0, 1000);
+    return written(buffer);
+  };
+  const first = write();
+  assert.equal(buffer.replaced, 1);
+  for (const keep of [100_000, 500, 64]) {
+    buffer.clear(keep);
+    assert.deepEqual([buffer.at, buffer.replaced], [0, 0]);
+    assert.ok(buffer.bytes.length <= keep);
+    assert.deepEqual(write(), first);
+  }
+});
+
+Deno.test("ranges grow as needed and keep what is in them", () => {
+  const ranges = new Ranges();
+  for (let round = 0; round < 2; round++) {
+    for (let n = 0; n < 100_000; n++) ranges.push(n, n + 1);
+    assert.equal(ranges.count, 100_000);
+    for (let n = 0; n < 100_000; n += 997) {
+      assert.deepEqual([...ranges.offsets.subarray(n * 2, n * 2 + 2)], [n, n + 1]);
+    }
+    ranges.clear();
+    assert.equal(ranges.count, 0);
+    assert.ok(ranges.offsets.length <= 1 << 16);
+  }
+  for (let n = 0; n < 1000; n++) ranges.pushOffset(n * 3);
+  assert.deepEqual([ranges.count, ranges.offsets[999]], [1000, 2997]);
+});
+
 Deno.test("numbers are big-endian in fields of their size", () => {
   const epoch = new Instant();
   epoch.set(0, 0);

@@ -12,6 +12,9 @@ import { JsonBuffer } from "./json_text.ts";
 
 const HOUR_MICROS = 3_600_000_000;
 
+/** Memory that the rows of a signal keep for the next batch; one odd request may take far more. */
+const KEPT_BYTES = 32 << 20;
+
 /** How far the rows of a signal have come, to go back to. */
 export interface RowsMark {
   readonly at: number;
@@ -84,9 +87,10 @@ export class SignalRows {
     this.#lastHour = NaN;
   }
 
-  /** Forgets the rows and keeps the memory. */
+  /** Forgets the rows and keeps the memory, up to 32 MiB. */
   clear(): void {
     this.rewind({ at: 0, count: 0, replaced: 0, hours: 0 });
+    this.json.clear(KEPT_BYTES);
   }
 }
 
@@ -119,7 +123,7 @@ export class Batch {
       this.dimensions.replaced;
   }
 
-  /** Forgets the rows and keeps the memory. */
+  /** Forgets the rows and keeps the memory, up to 32 MiB a signal. */
   clear(): void {
     for (const rows of this.signals) rows.clear();
     this.dimensions.clear();

@@ -4,15 +4,19 @@
  * @module
  */
 
-/** Start and end of each range by turns; cleared for each message, never shrunk. */
+/** Offsets that are kept for the next message; a message of more is one in a million. */
+const KEPT = 1 << 16;
+
+/** Start and end of each range by turns; cleared for each message. */
 export class Ranges {
   offsets = new Int32Array(64);
   /** How many ranges (or single offsets) are in it. */
   count = 0;
 
-  /** Forgets all. */
+  /** Forgets all, and keeps the memory if it is not much. */
   clear(): void {
     this.count = 0;
+    if (this.offsets.length > KEPT) this.offsets = new Int32Array(64);
   }
 
   /** Adds a range. */

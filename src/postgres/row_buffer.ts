@@ -49,6 +49,16 @@ export class RowBuffer {
     this.#limit = bytes.length - SPARE;
   }
 
+  /** Starts over, and keeps the memory up to `keep` bytes. */
+  clear(keep: number): void {
+    this.at = 0;
+    this.replaced = 0;
+    if (this.bytes.length <= keep) return;
+    this.bytes = new Uint8Array(keep);
+    this.view = new DataView(this.bytes.buffer);
+    this.#limit = keep - SPARE;
+  }
+
   /** Begins a tuple. The fixed-width fields that follow have room; texts reserve their own. */
   tuple(fields: number): void {
     this.reserve(512);
