@@ -1,16 +1,7 @@
 /**
  * Dead letters on disk: what a destination will never take, kept until somebody looks at it.
  *
- * One file a letter, named `<destination>-<journal>-<position>-<index>`: the first 8 digits of the
- * journal's id, the position in the journal as 16 hex digits, the index within the record. So a letter
- * that is written again, after a crash or a restart, is the same file; and a journal that begins anew
- * at position 0 does not overwrite the letters of the one before it.
- *
- * ```text
- * otel-dead-letter 1 <CRC-32 of the next line>
- * {"destination":"…","signal":"traces","count":1,"reason":"…",…,"bytes":123,"crc32":"…"}
- * <123 bytes of OTLP protobuf>
- * ```
+ * `dead_letter_file.ts` says how a letter is named and what is in its file.
  *
  * Guarantees:
  *
@@ -23,11 +14,29 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import { z } from "zod";
+import {
+  DamagedLetterError,
+  decodeHead,
+  decodeLetter,
+  destinationOf,
+  encodeLetter,
+  HEAD_BYTES,
+  type Letter,
+  type LetterHead,
+  nameOf,
+  type Sender,
+} from "./dead_letter_file.ts";
 import type { JournalFiles } from "./journal_files.ts";
 import type { Signal } from "./record.ts";
 import type { DeadLetter } from "./sink.ts";
+
+export {
+  DamagedLetterError,
+  type Letter,
+  type LetterHead,
+  type Sender,
+} from "./dead_letter_file.ts";
 
 /** Options of {@linkcode DeadLetters.open}. */
 export interface DeadLettersOptions {
@@ -37,44 +46,6 @@ export interface DeadLettersOptions {
   readonly maxLetters?: number;
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly now?: () => number;
-}
-
-/** Whose letters are added. */
-export interface Sender {
-  /** The name of the destination. */
-  readonly destination: string;
-  /** The id of the journal that the positions belong to. */
-  readonly journal: string;
-  /** How often it was tried, of the batch that the letters were in. */
-  readonly attempts: number;
-}
-
-/** What is known of a letter without its body. */
-export interface LetterHead {
-  /** The name of its file, by which it is read and dropped. */
-  readonly name: string;
-  /** The name of the destination that refused it. */
-  readonly destination: string;
-  /** The id of the journal it was in. */
-  readonly journal: string;
-  /** The position there of the record it was in. */
-  readonly position: bigint;
-  /** Which one of that record. */
-  readonly index: number;
-  /** Its signal. */
-  readonly signal: Signal;
-  /** Valid records in it. */
-  readonly count: number;
-  /** What the destination said. */
-  readonly reason: string;
-  /** When it was received, in ns since 1970. */
-  readonly arrivalUnixNano: bigint;
-  /** When it became a dead letter, in ms since 1970. */
-  readonly diedAtMs: number;
-  /** Attempts until then, of the batch it was in. */
-  readonly attempts: number;
-  /** Bytes of its body. */
-  readonly bytes: number;
 }
 
 /** A file that is no letter, or not any more. */
@@ -135,12 +106,6 @@ export class DeadLettersFullError extends Error {
   }
 }
 
-/** A letter cannot be read: its file is damaged. The message says how. */
-export class DamagedLetterError extends Error {
-  /** Always `DamagedLetterError`. */
-  override readonly name = "DamagedLetterError";
-}
-
 const OPTIONS = z.strictObject({
   maxBytes: z.int().min(1).default(256 * 1024 * 1024),
   maxLetters: z.int().min(1).default(100_000),
@@ -148,34 +113,41 @@ const OPTIONS = z.strictObject({
     .default(() => () => Date.now()),
 });
 
-const MAGIC = "otel-dead-letter 1";
 /** A file that is being written. */
 const UNFINISHED = ".new";
-const NAME = /^(.+)-[\da-f]{8}-[\da-f]{16}-\d+$/;
-/** What a reason may have, so that both lines fit into {@linkcode HEAD_BYTES} however they escape. */
-const MAX_REASON = 1_000;
-/** What is read to list a letter. */
-const HEAD_BYTES = 8 * 1024;
-
-const HEAD = z.object({
-  destination: z.string(),
-  journal: z.string(),
-  position: z.string().transform(BigInt),
-  index: z.int(),
-  signal: z.enum(["traces", "logs", "metrics"]),
-  count: z.int(),
-  reason: z.string(),
-  arrivalUnixNano: z.string().transform(BigInt),
-  diedAtMs: z.number(),
-  attempts: z.int(),
-  bytes: z.int(),
-  crc32: z.string(),
-});
-
 /**
  * The dead letters in one folder, of all destinations. One process at a time.
  *
  * Made by {@linkcode DeadLetters.open}.
+ *
+ * @example A letter kept, read and dropped
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { diskFiles } from "./journal_files.ts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const letters = await DeadLetters.open(diskFiles(folder));
+ * const letter = {
+ *   position: 0n,
+ *   index: 0,
+ *   signal: "logs",
+ *   count: 1,
+ *   arrivalUnixNano: 1_700_000_000_000_000_000n,
+ *   reason: "400: no such tenant",
+ *   body: new Uint8Array(3),
+ * } as const;
+ * await letters.add([letter], {
+ *   destination: "vendor",
+ *   journal: "0f8fad5b-d9cb-469f-a165-70867728950e",
+ *   attempts: 1,
+ * });
+ *
+ * const [head] = (await letters.list({ destination: "vendor" })).letters;
+ * assert.equal(head!.reason, "400: no such tenant");
+ * assert.equal((await letters.read(head!.name)).body.length, 3);
+ * assert(await letters.drop(head!.name));
+ * await Deno.remove(folder, { recursive: true });
+ * ```
  */
 export class DeadLetters {
   readonly #files: JournalFiles;
@@ -252,7 +224,7 @@ export class DeadLetters {
       this.#repeated++;
       return;
     }
-    const chunks = encode(letter, sender, this.#options.now());
+    const chunks = encodeLetter(letter, sender, this.#options.now());
     const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     // A damaged letter gives its place to the same one made anew.
     this.#forget(name);
@@ -378,18 +350,11 @@ export class DeadLetters {
    * @throws {DamagedLetterError} The file is damaged.
    * @throws {RangeError} There is no such letter.
    */
-  async read(name: string): Promise<{ readonly head: LetterHead; readonly body: Uint8Array }> {
+  async read(name: string): Promise<Letter> {
     if (!this.#sizes.has(name)) {
       throw new RangeError(`Cannot read the dead letter ${name}: no such`);
     }
-    const bytes = await this.#files.read(name);
-    const { head, crc, length } = decodeHead(name, bytes);
-    const body = bytes.subarray(length);
-    if (body.length !== head.bytes) {
-      throw damage(name, `its body has ${body.length} bytes and not ${head.bytes}`);
-    }
-    if (checksum(body) !== crc) throw damage(name, "its body does not match its checksum");
-    return { head, body };
+    return decodeLetter(name, await this.#files.read(name));
   }
 
   /**
@@ -400,85 +365,18 @@ export class DeadLetters {
    * @throws What the file system throws.
    */
   async drop(name: string): Promise<boolean> {
-    if (!this.#sizes.has(name)) return false;
-    await this.#files.remove(name);
-    await this.#files.sync();
-    // Two may have dropped it at a time.
-    if (!this.#forget(name)) return false;
+    const size = this.#sizes.get(name);
+    // Forgotten first, so that nobody finds a letter whose file is gone.
+    if (size === undefined || !this.#forget(name)) return false;
+    try {
+      await this.#files.remove(name);
+      await this.#files.sync();
+    } catch (error) {
+      this.#count(name, size);
+      throw error;
+    }
     this.#dropped++;
     for (const wake of this.#waiting) wake();
     return true;
   }
-}
-
-function nameOf({ position, index }: DeadLetter, { destination, journal }: Sender): string {
-  const place = position.toString(16).padStart(16, "0");
-  return `${fileSafe(destination)}-${journal.slice(0, 8)}-${place}-${index}`;
-}
-
-/** Names stay apart on file systems that do not tell the case of letters, and reveal no folder. */
-function fileSafe(text: string): string {
-  const escape = (byte: number) => `%${byte.toString(16).padStart(2, "0")}`;
-  return text.replace(
-    /[^a-z0-9_.-]/gu,
-    (character) => [...new TextEncoder().encode(character)].map(escape).join(""),
-  );
-}
-
-/** Undefined for a file that is no letter. */
-function destinationOf(name: string): string | undefined {
-  try {
-    return decodeURIComponent(NAME.exec(name)?.[1] ?? "") || undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function checksum(bytes: Uint8Array): string {
-  return crc32(bytes).toString(16).padStart(8, "0");
-}
-
-function encode(letter: DeadLetter, sender: Sender, now: number): Uint8Array[] {
-  const { position, index, signal, count, arrivalUnixNano, reason, body } = letter;
-  const { destination, journal, attempts } = sender;
-  const line = new TextEncoder().encode(JSON.stringify({
-    destination,
-    journal,
-    position: String(position),
-    index,
-    signal,
-    count,
-    reason: reason.slice(0, MAX_REASON),
-    arrivalUnixNano: String(arrivalUnixNano),
-    diedAtMs: now,
-    attempts,
-    bytes: body.length,
-    crc32: checksum(body),
-  }));
-  const first = new TextEncoder().encode(`${MAGIC} ${checksum(line)}\n`);
-  return [first, line, new TextEncoder().encode("\n"), body];
-}
-
-/** The head, the checksum of the body, and where the body begins. */
-function decodeHead(
-  name: string,
-  bytes: Uint8Array,
-): { readonly head: LetterHead; readonly crc: string; readonly length: number } {
-  const from = bytes.indexOf(10) + 1;
-  const to = bytes.indexOf(10, from);
-  const first = new TextDecoder().decode(bytes.subarray(0, from));
-  if (from === 0 || to < 0 || !first.startsWith(`${MAGIC} `)) {
-    throw damage(name, "it does not begin as a dead letter does");
-  }
-  const line = bytes.subarray(from, to);
-  if (first !== `${MAGIC} ${checksum(line)}\n`) {
-    throw damage(name, "its second line does not match its checksum");
-  }
-  // What has its checksum was written by us.
-  const { crc32: crc, ...rest } = HEAD.parse(JSON.parse(new TextDecoder().decode(line)));
-  return { head: { name, ...rest }, crc, length: to + 1 };
-}
-
-function damage(name: string, what: string): DamagedLetterError {
-  return new DamagedLetterError(`Cannot read the dead letter ${name}: ${what}`);
 }

@@ -30,75 +30,30 @@
  * @module
  */
 
-import { CircuitBreakerOpenError, type CircuitState } from "./breaker.ts";
+import { CircuitBreakerOpenError } from "./breaker.ts";
 import { type DeadLetters, DeadLettersFullError, type Sender } from "./dead_letters.ts";
 import { Attempts, type Ending, LAST_WORDS_MS } from "./delivery_attempts.ts";
 import { checkOptions, type DeliveryOptions, type DeliverySettings } from "./delivery_options.ts";
 import { Progress } from "./delivery_progress.ts";
 import type { Cursor, Journal, JournalRecord } from "./journal.ts";
-import { countsOf, type LedgerCounts, sum } from "./ledger.ts";
+import {
+  type DeliveryStats,
+  type Locating,
+  RESTS,
+  type Settling,
+  type State,
+} from "./delivery_state.ts";
+import { countsOf, sum } from "./ledger.ts";
 import { classify } from "./retry.ts";
 import { type Counts, type DeadLetter, type Delivered, noCounts, type Sink } from "./sink.ts";
 
 export type { DeliveryEvent, DeliveryOptions, DeliveryTime } from "./delivery_options.ts";
+export type { DeliveryStats } from "./delivery_state.ts";
 export type { LedgerCounts } from "./ledger.ts";
-
-/** What a delivery does; see the module. */
-type State =
-  | { readonly kind: "new" }
-  | Locating
-  | { readonly kind: "ready" }
-  | { readonly kind: "idle" }
-  | { readonly kind: "paused" }
-  | { readonly kind: "skipping" }
-  | { readonly kind: "delivering"; readonly records: readonly JournalRecord[] }
-  | Settling
-  | { readonly kind: "full"; readonly bytes: number; readonly then: Locating | Settling }
-  | { readonly kind: "waiting"; readonly until: number; readonly then: Locating | Settling }
-  | { readonly kind: "closed" };
-
-interface Locating {
-  readonly kind: "locating";
-}
-
-/** The sink has answered; the answer is yet to be made durable. */
-interface Settling {
-  readonly kind: "settling";
-  readonly records: readonly JournalRecord[];
-  readonly answer: Delivered;
-}
 
 const READY: State = { kind: "ready" };
 const LOCATING: Locating = { kind: "locating" };
 const CLOSED: State = { kind: "closed" };
-
-/** Numbers about a delivery. */
-export interface DeliveryStats extends LedgerCounts {
-  /** The name of the destination. */
-  readonly name: string;
-  /** What it is doing; see the module of {@linkcode Delivery}. */
-  readonly state: State["kind"];
-  /** Whether it was told to pause. */
-  readonly paused: boolean;
-  /** Where it will go on. */
-  readonly position: bigint;
-  /** Bytes of the journal from there to its head. */
-  readonly lagBytes: number;
-  /** Age of the oldest record that is not delivered, in seconds; 0 when there is none. */
-  readonly lagSeconds: number;
-  /** Bytes of the journal that were gone before they were delivered. */
-  readonly gapBytes: number;
-  /** State of the breaker. */
-  readonly breaker: CircuitState;
-  /** How long it waits until it tries again, in ms; 0 when it does not wait. */
-  readonly nextAttemptMs: number;
-  /** Calls of the sink. */
-  readonly attempts: number;
-  /** Rounds of attempts that failed, and writes to disk that did. */
-  readonly failures: number;
-  /** What failed last, if anything did. */
-  readonly lastError: { readonly message: string; readonly atMs: number } | undefined;
-}
 
 /** Somebody who waits until all before `to` is settled. */
 interface Waiter {
@@ -120,7 +75,43 @@ interface Skip {
  */
 const CLOSE_MS = LAST_WORDS_MS + 1_000;
 
-/** Delivers a journal to one sink. See the module for how. */
+/**
+ * Delivers a journal to one sink. See the module for how.
+ *
+ * @example A request delivered
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { DeadLetters } from "./dead_letters.ts";
+ * import { diskFiles } from "./journal_files.ts";
+ * import { memoryJournal } from "./memory_journal.ts";
+ * import type { Sink } from "./sink.ts";
+ *
+ * await using journal = memoryJournal();
+ * const folder = await Deno.makeTempDir();
+ * const letters = await DeadLetters.open(diskFiles(folder));
+ * const sink: Sink = {
+ *   deliver: (records) =>
+ *     Promise.resolve({
+ *       next: records.at(-1)!.next,
+ *       delivered: { traces: records.length, logs: 0, metrics: 0 },
+ *       dead: [],
+ *     }),
+ * };
+ * const cursor = await journal.cursor("example", "oldest");
+ * await using delivery = new Delivery(journal, cursor, sink, letters);
+ * delivery.start();
+ *
+ * await journal.append({
+ *   signal: "traces",
+ *   body: new Uint8Array(1),
+ *   count: 1,
+ *   arrivalUnixNano: BigInt(Date.now()) * 1_000_000n,
+ * });
+ * await delivery.drain();
+ * assert.equal(delivery.stats.delivered.traces, 1);
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
 export class Delivery implements AsyncDisposable {
   readonly #journal: Journal;
   readonly #name: string;
@@ -316,9 +307,12 @@ export class Delivery implements AsyncDisposable {
     kill.abort(interruption(why));
   }
 
-  /** Whether something is asked of it that does not wait. */
-  get #calledAway(): boolean {
-    return this.#closing !== undefined || this.#skip !== undefined;
+  /** Whether something is asked of it that cannot wait until a state is over. */
+  #isCalledFrom(state: State): boolean {
+    if (this.#closing !== undefined) return true;
+    // A skip that failed has its own time to wait.
+    const waitsToSkip = state.kind === "waiting" && state.then.kind === "skipping";
+    return this.#skip !== undefined && this.#progress.isLocated && !waitsToSkip;
   }
 
   async #run(): Promise<void> {
@@ -329,7 +323,9 @@ export class Delivery implements AsyncDisposable {
       const ending = { stop: this.#stop.signal, kill: this.#kill.signal };
       let next: State;
       try {
-        next = await this.#step(state, ending);
+        // Asked before it could listen: nobody would wake it.
+        const isOverlooked: boolean = RESTS.has(state.kind) && this.#isCalledFrom(state);
+        next = isOverlooked ? this.#interrupted(state) : await this.#step(state, ending);
       } catch (error) {
         const interrupted = ending.stop.aborted && classify(error).kind === "shutdown";
         next = interrupted ? this.#interrupted(state) : this.#failed(error, state);
@@ -348,12 +344,11 @@ export class Delivery implements AsyncDisposable {
       case "ready":
         return await this.#decide();
       case "idle":
-        if (this.#calledAway) return READY;
         await this.#journal.waitFor(this.#progress.position, stop);
         await this.#gather(stop);
         return READY;
       case "paused":
-        if (this.#paused && !this.#calledAway) await aborted(stop);
+        if (this.#paused) await aborted(stop);
         return READY;
       case "skipping":
         return await this.#skipSome(this.#skip!);
@@ -362,11 +357,9 @@ export class Delivery implements AsyncDisposable {
       case "settling":
         return await this.#settle(state);
       case "full":
-        if (this.#calledAway) return this.#interrupted(state);
         await this.#deadLetters.room(state.bytes, stop);
         return state.then;
       case "waiting":
-        if (this.#calledAway) return this.#interrupted(state);
         await time.wait(Math.max(0, state.until - time.clock()), stop);
         return state.then;
       default:
@@ -379,20 +372,21 @@ export class Delivery implements AsyncDisposable {
     if (this.#closing !== undefined) return CLOSED;
     const waits = state.kind === "waiting" || state.kind === "full";
     // The time that a destination asked for is not over when somebody pauses.
-    if (waits && this.#skip === undefined) return state;
+    if (waits && !this.#isCalledFrom(state)) return state;
     return this.#progress.isLocated ? READY : LOCATING;
   }
 
   #failed(error: unknown, state: State): State {
     if (this.#closing !== undefined) return CLOSED;
     const { time, pauseMs, onEvent } = this.#settings;
-    const then = state.kind === "settling" ? state : LOCATING;
+    const isOurs = state.kind === "settling" || state.kind === "skipping";
+    const then = isOurs ? state : LOCATING;
     const message = error instanceof Error ? error.message : String(error);
     if (error instanceof DeadLettersFullError) {
       onEvent({ kind: "full", message });
       return { kind: "full", bytes: error.bytes, then };
     }
-    const waitMs = state.kind === "settling" ? pauseMs : this.#attempts.waitAfter(error);
+    const waitMs = isOurs ? pauseMs : this.#attempts.waitAfter(error);
     if (!(error instanceof CircuitBreakerOpenError)) {
       this.#failures++;
       this.#lastError = { message, atMs: time.now() };

@@ -116,7 +116,7 @@ const OPTIONS = z.strictObject({
 });
 
 /** The options with their defaults. */
-export type DeliverySettings = z.output<typeof OPTIONS>;
+export type DeliverySettings = Required<DeliveryOptions>;
 
 /**
  * Checks options and fills in the defaults.

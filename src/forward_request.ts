@@ -261,7 +261,6 @@ function baseOf(text: string): URL {
   if (url.username !== "" || url.password !== "") {
     throw refusal("url", "it holds a user or password, send them in the header 'authorization'");
   }
-  url.hash = "";
   return url;
 }
 

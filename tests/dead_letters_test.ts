@@ -255,7 +255,34 @@ Deno.test("a damaged letter that is written again is whole again", async () => {
   files.tamper(name!, (bytes) => bytes.subarray(0, 50));
   await letters.add([letter(1n)], from("a"));
   assert.deepEqual((await letters.read(name!)).body, Uint8Array.of(1, 2, 3));
-  assert.equal(letters.stats.letters, 1);
+  const { letters: count, bytes } = letters.stats;
+  assert.deepEqual([count, bytes], [1, await files.size(name!)]);
+});
+
+Deno.test("a letter dropped while letters are listed is no damage", async () => {
+  const files = new LetterFiles();
+  const letters = await DeadLetters.open(files);
+  await letters.add([letter(1n), letter(2n), letter(3n)], from("a"));
+  const [, , last] = await names(letters);
+  const [{ letters: heads, damaged }, ...dropped] = await Promise.all([
+    letters.list(),
+    letters.drop(last!),
+    letters.drop(last!),
+  ]);
+  assert.deepEqual([heads.length, damaged, dropped], [2, [], [true, false]]);
+});
+
+Deno.test("a letter that cannot be dropped is still there", async () => {
+  const files = new LetterFiles();
+  const letters = await DeadLetters.open(files);
+  await letters.add([letter(1n)], from("a"));
+  const { bytes } = letters.stats;
+  files.onStep = (step) => {
+    if (step === "remove") throw new Error("read-only");
+  };
+  const [name] = await names(letters);
+  await assert.rejects(letters.drop(name!), /read-only/);
+  assert.deepEqual([await names(letters), letters.stats.bytes], [[name], bytes]);
 });
 
 Deno.test("junk in the folder is named as damaged and left alone", async () => {

@@ -664,7 +664,7 @@ Deno.test("drain waits for what is there, and can be given up", async () => {
 Deno.test("skipTo gives up what a hung destination did not take, and counts it", async () => {
   await inWorld(
     { maxBatchRecords: 2 },
-    async ({ journal, cursor, sink, delivery, append, stats, events }) => {
+    async ({ journal, cursor, sink, delivery, append, stats, events, time }) => {
       sink.plan = [hang, take];
       for (const n of [1, 2, 3, 4]) await append(n);
       const to = journal.head;
@@ -682,6 +682,13 @@ Deno.test("skipTo gives up what a hung destination did not take, and counts it",
       ]);
       assert.equal(cursor.position, journal.head);
       assert.deepEqual(events, [{ kind: "skipped", counts: traces(10) }]);
+      delivery.pause();
+      await append(6);
+      await until(() => stats().state === "paused");
+      await time.pass(5_000);
+      assert.equal(stats().lagSeconds, 5);
+      await delivery.skipTo(journal.head);
+      assert.equal(stats().lagSeconds, 0);
     },
   );
 });
@@ -701,6 +708,26 @@ Deno.test("skipTo keeps a record that ends behind it, and what is delivered", as
     assert.deepEqual(sink.calls, [[2]]);
     assert.deepEqual([stats().skipped, stats().delivered], [traces(1), traces(2)]);
     assert.deepEqual(await delivery.skipTo(journal.head + 1_000n), noCounts());
+  });
+});
+
+Deno.test("a skip that the disk fails is tried again, not at once but after a pause", async () => {
+  let fails = 0;
+  const cursor = cursorThat(() => {
+    if (++fails <= 2) throw new Error("disk full");
+  });
+  await inWorld({ cursor }, async ({ journal, delivery, append, stats, time }) => {
+    await append(1);
+    delivery.pause();
+    delivery.start();
+    const skipped = delivery.skipTo(journal.head);
+    for (let n = 1; n <= 2; n++) {
+      await until(() => stats().failures === n && stats().state === "waiting");
+      await settled();
+      assert.deepEqual([fails, stats().nextAttemptMs], [n, 1_000]);
+      await time.pass(1_000);
+    }
+    assert.deepEqual(await skipped, traces(1));
   });
 });
 
@@ -937,6 +964,34 @@ Deno.test("a position that the journal has no longer is a gap, by size", async (
     assert.deepEqual(sink.calls, [[2]]);
     assert.equal(stats().gapBytes, Number(second!.position - 5n));
     assert.deepEqual(events, [{ kind: "gap", from: 5n, to: second!.position }]);
+  });
+});
+
+Deno.test("a cursor that is older than the journal is a gap, by size", async () => {
+  const journal = memoryJournal();
+  journal.start();
+  for (const n of [1, 2]) {
+    const body = Uint8Array.of(n);
+    await journal.append({ signal: "traces", body, count: n, arrivalUnixNano: 0n });
+  }
+  const [first] = await journal.read(0n, ALL);
+  await (await journal.cursor("first", "oldest")).move(first!.next);
+  const cursor = (own: Cursor): Cursor => {
+    let position = 5n;
+    return {
+      name: own.name,
+      get position() {
+        return position;
+      },
+      move: (to) => Promise.resolve(void (position = to)),
+    };
+  };
+  await inWorld({ journal, cursor }, async ({ sink, delivery, stats, events, cursor }) => {
+    delivery.start();
+    await delivery.drain();
+    assert.deepEqual([sink.calls, cursor.position], [[[2]], journal.head]);
+    assert.equal(stats().gapBytes, Number(first!.next - 5n));
+    assert.deepEqual(events, [{ kind: "gap", from: 5n, to: first!.next }]);
   });
 });
 

@@ -36,6 +36,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "disk_journal.ts",
       "memory_journal.ts",
       "sink.ts",
+      "dead_letter_file.ts",
       "dead_letters.ts",
     ],
     ["filter.ts"],
@@ -84,6 +85,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     [
       "ledger.ts",
       "delivery_options.ts",
+      "delivery_state.ts",
       "delivery_progress.ts",
       "delivery_attempts.ts",
       "delivery.ts",
