@@ -48,7 +48,7 @@ import { classify } from "./retry.ts";
 import { type Counts, type DeadLetter, type Delivered, noCounts, type Sink } from "./sink.ts";
 
 export type { DeliveryEvent, DeliveryOptions, DeliveryTime } from "./delivery_options.ts";
-export type { DeliveryStats } from "./delivery_state.ts";
+export type { DeliveryStateKind, DeliveryStats } from "./delivery_state.ts";
 export type { LedgerCounts } from "./ledger.ts";
 
 const READY: State = { kind: "ready" };

@@ -51,12 +51,26 @@ export const RESTS: ReadonlySet<State["kind"]> = new Set([
   "waiting",
 ]);
 
+/** What a delivery is doing; see the module of `Delivery`. */
+export type DeliveryStateKind =
+  | "new"
+  | "locating"
+  | "ready"
+  | "idle"
+  | "paused"
+  | "skipping"
+  | "delivering"
+  | "settling"
+  | "full"
+  | "waiting"
+  | "closed";
+
 /** Numbers about a delivery. */
 export interface DeliveryStats extends LedgerCounts {
   /** The name of the destination. */
   readonly name: string;
-  /** What it is doing; see the module of `Delivery`. */
-  readonly state: State["kind"];
+  /** What it is doing. */
+  readonly state: DeliveryStateKind;
   /** Whether it was told to pause. */
   readonly paused: boolean;
   /** Where it will go on. */
