@@ -32,7 +32,7 @@ export {
   type CircuitBreakerOptions,
   type CircuitState,
 } from "./src/breaker.ts";
-export { OtlpDecodeError } from "./src/protobuf.ts";
+export { OtlpDecodeError, OtlpTooLargeError } from "./src/protobuf.ts";
 export type { LogFilter, PointFilter, ReadOptions, Stored, StoredRecords } from "./src/query.ts";
 export type * from "./src/record.ts";
 export { classify, type Failure, withRetry, type WithRetryOptions } from "./src/retry.ts";

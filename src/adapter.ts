@@ -274,6 +274,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
    * `ExportMetricsServiceRequest` in protobuf. It is read before the first wait but one for room; it
    * may not be changed before the promise settles.
    * @throws {OtlpDecodeError} The body is none; nothing is stored.
+   * @throws {OtlpTooLargeError} Its rows take more than 256 MiB; nothing is stored.
    * @throws {UnavailableError} Nothing is stored; send it again after `retryAfterMs`.
    * @throws The database's error when it refuses these records; nothing is stored.
    */

@@ -60,6 +60,31 @@ export class OtlpDecodeError extends Error {
 }
 
 /**
+ * A valid request that is too large to be taken at once.
+ *
+ * @example What to do about it
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const error = new OtlpTooLargeError("send fewer at a time");
+ * assert.equal(error.message, "Cannot take the OTLP request: send fewer at a time");
+ * ```
+ */
+export class OtlpTooLargeError extends Error {
+  /** Always `OtlpTooLargeError`. */
+  override readonly name = "OtlpTooLargeError";
+
+  /**
+   * Makes an error.
+   *
+   * @param reason What is too large, and what to do.
+   */
+  constructor(reason: string) {
+    super(`Cannot take the OTLP request: ${reason}`);
+  }
+}
+
+/**
  * The wire types that OTLP uses.
  *
  * @example The tag of field 1, a string

@@ -21,7 +21,7 @@
 import { inspect } from "node:util";
 import { z } from "zod";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
-import { OtlpDecodeError } from "./protobuf.ts";
+import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
 import type { Signal } from "./record.ts";
 import { type ContentEncoding, RequestBodies } from "./request_body.ts";
 import { RequestError } from "./request_error.ts";
@@ -340,6 +340,7 @@ class Server {
       return new RequestError(499, "Cannot answer: the client is gone", { cause: error });
     }
     if (error instanceof OtlpDecodeError) return new RequestError(400, error.message);
+    if (error instanceof OtlpTooLargeError) return new RequestError(413, error.message);
     if (isUnavailable(error)) {
       const { message, retryAfterMs } = error;
       return new RequestError(503, message, { retryAfterMs, cause: error });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { decodeResponse, decodeStatus, encodeRequest, type Encoding } from "../src/otlp.ts";
-import { OtlpDecodeError } from "../src/protobuf.ts";
+import { OtlpDecodeError, OtlpTooLargeError } from "../src/protobuf.ts";
 import type { Signal } from "../src/record.ts";
 import { handler, type HandlerOptions, RequestBodies, type Store } from "../src/server.ts";
 
@@ -213,6 +213,22 @@ Deno.test("an undecodable body gets 400 with the field's path and nothing of its
     400,
     3,
     "Cannot decode OTLP at resourceSpans[0]: wire type 7",
+  ]);
+});
+
+Deno.test("a request that is too large for the store gets 413", async () => {
+  const store = fakeStore({
+    write: () => Promise.reject(new OtlpTooLargeError("send fewer at a time")),
+  });
+  const response = await handler({ store })(sent({
+    path: "/v1/logs",
+    headers: { "content-type": "application/x-protobuf" },
+    body: new Uint8Array(),
+  }));
+  assert.deepEqual(await statusOf(response, "protobuf"), [
+    413,
+    3,
+    "Cannot take the OTLP request: send fewer at a time",
   ]);
 });
 

@@ -4,8 +4,10 @@
 
 import assert from "node:assert/strict";
 import { encodeRequest } from "../src/otlp.ts";
-import type { Transcoded } from "../src/postgres/transcode.ts";
-import { WIRE, WireWriter } from "../src/protobuf.ts";
+import { Batch } from "../src/postgres/batch.ts";
+import { Dimensions } from "../src/postgres/dimensions.ts";
+import { type Transcoded, Transcoder } from "../src/postgres/transcode.ts";
+import { OtlpTooLargeError, WIRE, WireWriter } from "../src/protobuf.ts";
 import type { AnyValue, ExportRequests, Signal } from "../src/record.ts";
 import {
   attribute,
@@ -366,3 +368,28 @@ for (const { where, signal, body, kept, rejected, why } of PLACES) {
     }
   });
 }
+
+Deno.test("a request whose rows take too much room is refused whole, however small it is itself", () => {
+  // Four million log records of two bytes, which a gzip of some kilobytes can hold.
+  const empty = new Uint8Array(8 << 20);
+  for (let at = 0; at < empty.length; at += 2) empty[at] = 0x12;
+  const writer = new WireWriter();
+  writer.tag(1, WIRE.bytes); // resource_logs
+  const resourceLogs = writer.open();
+  writer.tag(2, WIRE.bytes); // scope_logs
+  writer.bytes(empty);
+  writer.close(resourceLogs);
+  const batch = new Batch();
+  const transcoder = new Transcoder(new Dimensions());
+  const good = encodeRequest("logs", logs([log()]));
+  transcoder.transcode("logs", good, 1n, batch);
+  const { at, count } = batch.logs;
+  assert.throws(
+    () => transcoder.transcode("logs", writer.finish(), 1n, batch),
+    OtlpTooLargeError,
+  );
+  assert.deepEqual({ at: batch.logs.at, count: batch.logs.count }, { at, count });
+  assert.ok(batch.logs.bytes.length <= at + (256 << 20));
+  transcoder.transcode("logs", good, 1n, batch);
+  assert.equal(batch.logs.count, 2);
+});

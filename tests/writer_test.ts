@@ -97,8 +97,8 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** A service, its resource, a scope and a name; a resource and a scope that are empty. */
-const DIMENSIONS = 6;
+/** A service, its resource, a scope and a name. */
+const DIMENSIONS = 4;
 const accepted = (count: number) => ({ accepted: count, rejected: 0, message: "" });
 const REFUSED_FOR_CONTENT = Object.assign(new Error("no such value"), { code: "22P02" });
 const STOP = new Error("stop");

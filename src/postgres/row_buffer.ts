@@ -10,6 +10,7 @@
  * @module
  */
 
+import { OtlpTooLargeError } from "../protobuf.ts";
 import type { Instant } from "./instant.ts";
 import type { Ranges } from "./ranges.ts";
 
@@ -28,6 +29,8 @@ export class RowBuffer {
   bytes: Uint8Array;
   view: DataView;
   at = 0;
+  /** The size beyond which it does not grow. */
+  ceiling = Infinity;
   /** Up to where methods may write without asking for more. */
   #limit: number;
   /** Texts in which NUL or invalid UTF-8 became U+FFFD. */
@@ -39,10 +42,18 @@ export class RowBuffer {
     this.#limit = size - SPARE;
   }
 
-  /** Makes room for `size` more bytes, and for 32 beyond them: punctuation need not ask. */
+  /**
+   * Makes room for `size` more bytes, and for 32 beyond them: punctuation need not ask.
+   *
+   * @throws {OtlpTooLargeError} The buffer would become too large.
+   */
   reserve(size: number): void {
     if (this.at + size <= this.#limit) return;
-    const bytes = new Uint8Array(Math.max(this.bytes.length * 2, this.at + size + SPARE));
+    const needed = this.at + size + SPARE;
+    if (needed > this.ceiling) {
+      throw new OtlpTooLargeError("its records take too much room as rows; send fewer at a time");
+    }
+    const bytes = new Uint8Array(Math.min(this.ceiling, Math.max(this.bytes.length * 2, needed)));
     bytes.set(this.bytes.subarray(0, this.at));
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer);

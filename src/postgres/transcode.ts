@@ -49,6 +49,12 @@ const CONTAINER = knownFields(1, 2, 3);
 const RESOURCE = message("Resource");
 const SCOPE = message("InstrumentationScope");
 
+/**
+ * Bytes that the rows of one request may take. Ordinary records take little more than they have as
+ * protobuf; millions of empty ones take fifty times that, which no limit on the body would bound.
+ */
+const MAX_ROWS_BYTES = 256 << 20;
+
 /** Stands where there is no resource or scope yet; no record is written under it. */
 const NONE: ResourceDimension = {
   lo: 0,
@@ -81,10 +87,12 @@ export class Transcoder {
    * @param body An Export…ServiceRequest in protobuf.
    * @param arrivalUnixNano When it arrived, in nanoseconds since 1970.
    * @throws {OtlpDecodeError} The body is no such message; the batch is as it was.
+   * @throws {OtlpTooLargeError} Its rows take more than 256 MiB; the batch is as it was.
    */
   transcode(signal: Signal, body: Uint8Array, arrivalUnixNano: bigint, batch: Batch): Transcoded {
     const rows = batch.of(signal);
     const mark = rows.mark();
+    rows.json.ceiling = mark.at + MAX_ROWS_BYTES;
     const dimensionsMark = batch.dimensions.mark();
     try {
       this.#dimensions.begin(batch.dimensions);
