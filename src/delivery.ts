@@ -2,27 +2,24 @@
  * The delivery of a journal to one destination: each record in order and at its destination's pace.
  *
  * ```text
- *                         .------------------- settled ---------------------.
- *                         v                                                 |
- *   new --> locating --> ready --> delivering --> settling ------------------+
- *              ^         ^ | ^         |            | ^ ^                    |
- *              |  called | | | resumed | failed     | | '-- room -- full     | partly
- *              |    away | v |         v            v |             ^       |
- *              |        idle |      waiting <-- disk failed         |       |
- *              |       paused       |  ^ ^                no room --'       |
- *              |     skipping       |  | '----------------------------------'
- *              '------ time is up --'  '-- refused by the breaker
+ *   new ---> locating ---> ready ---> delivering ---> settling ---> ready
  * ```
  *
- * - *locating*: asks the sink, or the cursor, where to go on.
- * - *ready*: decides. Nothing to deliver: *idle*, until the journal wakes it. Told to skip: *skipping*.
- *   Told to pause, with something to deliver: *paused*.
- * - *delivering*: a batch is with the sink: breaker( retry( timeout( deliver ))).
- * - *settling*: dead letters are made durable, then the cursor is moved.
- * - *full*: there is no room for dead letters, until some are dropped.
- * - *waiting*: after a failure, for the breaker's next probe, for as long as the destination asked
- *   (up to 5 minutes), or a moment. Nothing is held in memory meanwhile.
- * - *closed*: what is not delivered stays in the journal.
+ * | state | what it does | then |
+ * | --- | --- | --- |
+ * | locating | asks the sink, or the cursor, where to go on | ready |
+ * | ready | decides, and reads the next batch | idle, paused, skipping, delivering or closed |
+ * | idle | waits for the journal to have more | ready |
+ * | paused | has something to deliver, and waits to be resumed | ready |
+ * | skipping | passes over what it was told to | ready |
+ * | delivering | a batch is with the sink: breaker( retry( timeout( deliver ))) | settling |
+ * | settling | makes dead letters durable, then moves the cursor | ready |
+ * | full | waits for room for dead letters | as before |
+ * | waiting | a failure: waits for the next probe, as long as the destination asked, or a moment | as before; after a call of the sink locating |
+ * | closed | what is not delivered stays in the journal | |
+ *
+ * While it waits for a sink it holds nothing in memory. What is asked of it, to skip or to close, ends
+ * every wait; to pause ends none that a destination has asked for.
  *
  * It never gives up: whatever fails, the same records are tried again, until it is told to skip them
  * or its sink calls them dead. It knows no signals, no SQL and no HTTP; the sink does.
