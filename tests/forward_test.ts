@@ -223,7 +223,7 @@ Deno.test("forward hands on when a busy destination wants to be asked again", as
       await forwarding({ status, headers, body: "busy" }, async ({ server, deliver }) => {
         const error: unknown = await deliver(records("t1", "t2")).catch((error) => error);
         assert(error instanceof ForwardError);
-        assert.deepEqual([error.status, error.retryAfterMs], [status, retryAfterMs], header);
+        assert.deepEqual([error.status, error.retryAfterMs], [status, retryAfterMs], `${header}`);
         assert.equal(
           error.message,
           `Cannot forward to ${server.url}/v1/traces: it answered ${status}: busy`,
