@@ -124,6 +124,8 @@ export async function openJournal(
   }
 }
 
+/** How many bytes may wait to be written, if the disk is slow: they are held in memory. */
+const QUEUE_BYTES = 64 << 20;
 /** When it is worth trying again while there is no space, in ms. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -145,6 +147,7 @@ class DiskJournal implements Journal {
   #started = false;
   #closed = false;
   #freeBytes = Infinity;
+  #measuring: Promise<void> | undefined;
   #freeUnknown = false;
   #duplicates = NO_COUNTS;
   #refused = 0;
@@ -185,7 +188,7 @@ class DiskJournal implements Journal {
     recovered: Recovered,
   ) {
     const { segments, file, accepted } = recovered;
-    const { maxBytes, graceMs, clock } = options;
+    const { graceMs, clock } = options;
     this.id = recovered.id;
     this.#files = files;
     this.#options = options;
@@ -219,7 +222,7 @@ class DiskJournal implements Journal {
         await this.#measure();
       },
       maxWaitMs: options.maxWaitMs,
-      refusal: () => this.#full(maxBytes),
+      refusal: () => this.#full(),
     });
   }
 
@@ -337,6 +340,7 @@ class DiskJournal implements Journal {
     this.#headWaiters.wake();
     await this.#appender.flush();
     await this.#upkeep.run();
+    await this.#measuring;
     await this.#writer.close();
   }
 
@@ -365,6 +369,7 @@ class DiskJournal implements Journal {
   }
 
   get #hasRoom(): boolean {
+    if (this.#appender.queuedBytes >= QUEUE_BYTES) return false;
     if (this.#hasRoomFor(0)) return true;
     // A single segment that is longer than all may be is followed by a new one, and can go then.
     const isIdle = this.#appender.queuedBytes === 0 && this.#recovered.segments.length === 1;
@@ -372,8 +377,8 @@ class DiskJournal implements Journal {
   }
 
   #hasRoomFor(more: number): boolean {
-    const used = this.#bytes + this.#appender.queuedBytes;
-    return used + more < this.#options.maxBytes && this.#isDiskFree(more);
+    const { queuedBytes } = this.#appender;
+    return this.#bytes + queuedBytes + more < this.#options.maxBytes && this.#isDiskFree(more);
   }
 
   #isDiskFree(more: number): boolean {
@@ -386,15 +391,25 @@ class DiskJournal implements Journal {
     return lowest(this.#cursors.values());
   }
 
-  #full(maxBytes: number): JournalFullError {
-    const { minFreeBytes, maxWaitMs } = this.#options;
-    const why = this.#isDiskFree(0)
-      ? `it has ${this.#bytes} of ${maxBytes} bytes; its destinations have to catch up`
-      : `its disk has ${this.#freeBytes} bytes free, less than ${minFreeBytes}; free some space on it`;
+  #full(): JournalFullError {
+    const { maxWaitMs } = this.#options;
     return new JournalFullError(
-      `Cannot append to the journal: it has been full for ${maxWaitMs} ms, ${why}`,
+      `Cannot append to the journal: it has been full for ${maxWaitMs} ms, ${this.#whyFull()}`,
       RETRY_AFTER_MS,
     );
+  }
+
+  #whyFull(): string {
+    const { maxBytes, minFreeBytes } = this.#options;
+    const { queuedBytes } = this.#appender;
+    if (queuedBytes >= QUEUE_BYTES) {
+      return `${queuedBytes} bytes wait to be written; look after the disk`;
+    }
+    if (this.#isDiskFree(0)) {
+      return `it has ${this.#bytes} of ${maxBytes} bytes; its destinations have to catch up`;
+    }
+    return `its disk has ${this.#freeBytes} bytes free, less than ${minFreeBytes}; ` +
+      "free some space on it";
   }
 
   #refuseIfClosed(): void {
@@ -404,7 +419,8 @@ class DiskJournal implements Journal {
 
   #groupEnded(): void {
     this.#headWaiters.wake();
-    void this.#measure();
+    // One at a time: the file system may hang.
+    this.#measuring ??= this.#measure().finally(() => this.#measuring = undefined);
     this.#room.wake();
   }
 

@@ -245,6 +245,16 @@ Deno.test("damage that cannot be set aside is passed over all the same", async (
   assert(bench.events.some(({ kind, error }) => kind === "damaged" && error !== undefined));
 });
 
+Deno.test("the record behind damage is found wherever it begins in what is read at a time", async () => {
+  for (let length = 65_532; length <= 65_537; length++) {
+    const { bench } = await closed(["x".repeat(length - 96), "two"]);
+    const journal = await bench.open();
+    flip(bench, FIRST, 50);
+    assert.deepEqual(await textsOf(journal), ["two"], `${length}`);
+    assert.equal(journal.stats.damagedBytes, length);
+  }
+});
+
 Deno.test("a segment that is missing in the middle is a gap, counted, and passed over", async () => {
   const texts = ["one", "two", "three", "four"];
   const { bench, positions } = await closed(texts, { segmentBytes: 1 });

@@ -373,6 +373,8 @@ Deno.test("a request is known over a restart, by when it came", async () => {
   bench.nowMs -= 10_000_000;
   journal = await bench.open();
   assert.equal((await bench.append(journal, "two")).duplicate, true);
+  bench.pass(600_000);
+  assert.equal((await bench.append(journal, "two")).duplicate, false);
 });
 
 Deno.test("a request is known when its segment is gone, over a restart too, until ten minutes have passed", async () => {
@@ -401,7 +403,23 @@ Deno.test("a request is known when its segment is gone, over a restart too, unti
   assert.equal((await bench.append(journal, "one")).duplicate, false);
   await bench.append(journal, "five");
   await move();
-  assert.equal(keyFiles().length, 1, "those of the old ones are removed");
+  // Those of the old ones are removed; of "four" and "one" only the second is still known.
+  assert.deepEqual(keyFiles(), ["keys-000000000000018f"]);
+  assert.equal(bench.disk.get(keyFiles()[0]!).length, 8 + 48);
+});
+
+Deno.test("the newest record stays, so that its counts and positions go on after a restart", async () => {
+  const bench = new Bench();
+  const journal = await bench.open({ segmentBytes: 1, graceMs: 0 });
+  await bench.appendAll(journal, ["one", "two"]);
+  await journal.skipTo(1_000n);
+  const cursor = await journal.cursor("postgres", "external");
+  journal.start();
+  await cursor.move(journal.head);
+  assert.equal(journal.oldest, 99n);
+  const again = await bench.open();
+  assert.deepEqual(again.accepted, { traces: 0, logs: 2, metrics: 0 });
+  assert.equal((await bench.append(again, "three")).position, 1_000n);
 });
 
 Deno.test("a segment goes when all have passed it, after a grace, and not the newest", async () => {
@@ -500,6 +518,36 @@ Deno.test("too little free disk is no space, and more free disk lets those in wh
   bench.disk.capacity = 20_000;
   await waiting;
   assert.deepEqual((await textsOf(journal)).length, 2);
+});
+
+Deno.test("behind a disk that hangs only so much waits, the rest is refused", async () => {
+  const bench = new Bench();
+  const files = bench.disk.boot();
+  const hang = Promise.withResolvers<void>();
+  const { create } = files;
+  const journal = await openJournal({
+    ...files,
+    create: async (name) => {
+      const file = await create(name);
+      return {
+        ...file,
+        sync: async () => {
+          if (name === "0000000000000000") await hang.promise;
+          await file.sync();
+        },
+      };
+    },
+  }, { maxWaitMs: 0 });
+  const body = new Uint8Array(10 << 20);
+  const requests = Array.from({ length: 7 }, (_, n) => {
+    const own = body.slice();
+    own[0] = n;
+    return journal.append({ signal: "logs", body: own, count: 1, arrivalUnixNano: 0n });
+  });
+  await assert.rejects(bench.append(journal, "one"), /7\d{7} bytes wait to be written/);
+  hang.resolve();
+  await Promise.all(requests);
+  await bench.append(journal, "one");
 });
 
 Deno.test("too little free disk is named in the refusal", async () => {

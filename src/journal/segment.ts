@@ -62,9 +62,9 @@ export function segmentName(position: bigint): string {
   return position.toString(16).padStart(16, "0");
 }
 
-/** The position a segment begins at by its name; undefined for other names. */
+/** The position a segment begins at by its name, below 2^63; undefined for other names. */
 export function segmentStart(name: string): bigint | undefined {
-  return /^[0-9a-f]{16}$/.test(name) ? BigInt(`0x${name}`) : undefined;
+  return /^[0-7][0-9a-f]{15}$/.test(name) ? BigInt(`0x${name}`) : undefined;
 }
 
 /** Writes the head of a record into the first 96 bytes of `into`. */
