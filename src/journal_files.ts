@@ -52,6 +52,22 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+const turns = new WeakMap<JournalFiles, Promise<unknown>>();
+
+/**
+ * Changes names in a folder, and makes the change durable; one change after the other. For of two
+ * syncs at a time one could be told of the failure of both, and the other that all is well.
+ */
+export async function changeNames<T>(files: JournalFiles, change: () => Promise<T>): Promise<T> {
+  const turn = (turns.get(files) ?? Promise.resolve()).then(async () => {
+    const result = await change();
+    await files.sync();
+    return result;
+  });
+  turns.set(files, turn.catch(() => {}));
+  return await turn;
+}
+
 /**
  * Replaces a whole file such that after a crash either the old or the new one is there, whole. When
  * it fails the old one is there, or, if only the last step failed, either.
@@ -72,8 +88,7 @@ export async function replaceFile(
     await files.remove(temporary).catch(() => {});
     throw error;
   }
-  await files.rename(temporary, name);
-  await files.sync();
+  await changeNames(files, () => files.rename(temporary, name));
 }
 
 /** The files of a folder on disk. */

@@ -120,3 +120,21 @@ Deno.test("a file that cannot be replaced is as it was, and nothing is left behi
     assert.deepEqual(disk.names, ["a"]);
   }
 });
+
+Deno.test("of changes at a time, with a sync of names that fails, those that succeed are durable", async () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const disk = new CrashingDisk(randomOf(seed));
+    const files = disk.boot();
+    let syncs = 0;
+    disk.fail = ({ op }) => op === "sync folder" && syncs++ === seed % 3 ? "EIO" : undefined;
+    const names = ["a", "b", "c"];
+    const all = await Promise.allSettled(
+      names.map((name) => replaceFile(files, name, bytes(name))),
+    );
+    assert.equal(all.filter(({ status }) => status === "rejected").length, 1);
+    disk.powerOff("nothing");
+    for (const [n, name] of names.entries()) {
+      if (all[n]!.status === "fulfilled") assert.equal(text(disk.get(name)), name, `seed ${seed}`);
+    }
+  }
+});

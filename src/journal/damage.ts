@@ -5,7 +5,7 @@
  */
 
 import type { Tell } from "./tell.ts";
-import type { JournalFiles } from "../journal_files.ts";
+import { changeNames, type JournalFiles } from "../journal_files.ts";
 import { type Damage, readerOf, type Segment, segmentName } from "./segment.ts";
 
 /** How much is copied at a time. */
@@ -69,7 +69,7 @@ export class DamageLog {
     const name = DAMAGED + segmentName(position);
     const what = `${next - position} bytes of segment ${segmentName(segment.start)}`;
     try {
-      await this.#copy(segment, position, next, name);
+      await changeNames(this.#files, () => this.#copy(segment, position, next, name));
       this.#tell("damaged", `Cannot read ${what}: they are kept in ${name}, going on behind`);
     } catch (error) {
       const message = `Cannot read ${what} from ${segmentName(position)} on: going on behind`;
@@ -95,6 +95,5 @@ export class DamageLog {
       await file.write([await read(at, Math.min(COPY_BYTES, Number(to - at)))]);
     }
     await file.sync();
-    await this.#files.sync();
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Tell } from "./tell.ts";
-import type { JournalFiles } from "../journal_files.ts";
+import { changeNames, type JournalFiles } from "../journal_files.ts";
 import type { KeyFiles } from "./keys.ts";
 import { type Segment, segmentName } from "./segment.ts";
 
@@ -83,9 +83,8 @@ export class Upkeep {
       const message = `Cannot keep the keys of segment ${name} beyond this run`;
       tell("keys lost", message, error);
     }
-    await files.remove(name);
-    // At once: were this one to come back without the next, there would be a gap.
-    await files.sync();
+    // Durable at once: were this one to come back without the next, there would be a gap.
+    await changeNames(files, () => files.remove(name));
     segments.shift();
   }
 }

@@ -10,7 +10,7 @@
  */
 
 import type { Tell } from "./tell.ts";
-import type { JournalFile, JournalFiles } from "../journal_files.ts";
+import { changeNames, type JournalFile, type JournalFiles } from "../journal_files.ts";
 import { type Segment, segmentName } from "./segment.ts";
 
 /** Appends to the newest segment, and begins a new one when that is long enough. */
@@ -73,13 +73,15 @@ export class SegmentWriter {
   async begin(position: bigint): Promise<void> {
     await this.close();
     const name = segmentName(position);
-    // There is one of the name if nothing in it became durable: it may hold a group that failed.
-    await this.#files.remove(name);
-    const file = await this.#files.create(name);
+    let file: JournalFile | undefined;
     try {
-      await this.#files.sync();
+      await changeNames(this.#files, async () => {
+        // There is one of the name if nothing in it became durable: it may hold a group that failed.
+        await this.#files.remove(name);
+        file = await this.#files.create(name);
+      });
     } catch (error) {
-      await file.close().catch(() => {});
+      await file?.close().catch(() => {});
       throw error;
     }
     this.#file = file;
