@@ -5,7 +5,7 @@
  * | --- | --- |
  * | `recovery` | what is found in the folder, and put in order, when it is opened |
  * | `resend_window`, `keys` | requests that are sent again, and how that outlives segments |
- * | `room` | the line of those who wait for space |
+ * | `space`, `room` | how much there is, and the line of those who wait for it |
  * | `appender`, `writer` | groups of records, one after the other, into segment files |
  * | `segment` | the format of a record, and reading them in pieces |
  * | `reader`, `damage` | records in their order, past what cannot be read |
@@ -14,8 +14,6 @@
  * @module
  */
 
-import { inspect } from "node:util";
-import * as z from "zod";
 import {
   type Appended,
   type AppendOptions,
@@ -23,7 +21,6 @@ import {
   type Cursor,
   type CursorStart,
   type Journal,
-  type JournalEvent,
   JournalFormatError,
   JournalFullError,
   type JournalRecord,
@@ -36,59 +33,20 @@ import { Appender, type NewRecord } from "./journal/appender.ts";
 import { cursorFile, JournalCursor, keepInFile, lowest } from "./journal/cursor.ts";
 import { DamageLog } from "./journal/damage.ts";
 import { KeyFiles } from "./journal/keys.ts";
+import { type JournalOptions, type ParsedOptions, parseOptions } from "./journal/options.ts";
 import { SegmentReader } from "./journal/reader.ts";
 import { type Recovered, Recovery } from "./journal/recovery.ts";
 import { ResendWindow } from "./journal/resend_window.ts";
 import { Room } from "./journal/room.ts";
 import { keyOf, NO_COUNTS, plus } from "./journal/segment.ts";
+import { Space } from "./journal/space.ts";
 import { type Tell, telling } from "./journal/tell.ts";
 import { Upkeep } from "./journal/upkeep.ts";
 import { Waiters } from "./journal/waiters.ts";
 import { SegmentWriter } from "./journal/writer.ts";
 import type { JournalFiles } from "./journal_files.ts";
 
-/** Settings of {@linkcode openJournal}. */
-export interface JournalOptions {
-  /** Length of a segment, at most a quarter of `maxBytes`. @default 64 MiB */
-  readonly segmentBytes?: number;
-  /** Bytes of all segments; one request may go over it. @default 1 GiB */
-  readonly maxBytes?: number;
-  /** Bytes to be left free on the disk. @default 256 MiB */
-  readonly minFreeBytes?: number;
-  /** How long a request waits for space, in ms. @default 5,000 */
-  readonly maxWaitMs?: number;
-  /** How long a segment stays after all have passed it, if there is space, in ms. @default 120,000 */
-  readonly graceMs?: number;
-  /** How long a request is known, so that it is not stored again, in ms. @default 600,000 */
-  readonly resendWindowMs?: number;
-  /** How many requests are known. @default 1,000,000 */
-  readonly maxKeys?: number;
-  /** A monotonic clock in ms. @default performance.now */
-  readonly clock?: () => number;
-  /** The time in ms since 1970. @default Date.now */
-  readonly now?: () => number;
-  /** Told what should be logged. @default nobody */
-  readonly onEvent?: (event: JournalEvent) => void;
-}
-
-const bytes = z.number().int().min(0);
-const ms = z.number().min(0);
-const clock = z.custom<() => number>((value) => typeof value === "function", "expected a function");
-const OPTIONS = z.strictObject({
-  segmentBytes: bytes.min(1).default(64 << 20),
-  maxBytes: bytes.min(1).default(1 << 30),
-  minFreeBytes: bytes.default(256 << 20),
-  maxWaitMs: ms.default(5_000),
-  graceMs: ms.default(120_000),
-  resendWindowMs: ms.default(600_000),
-  maxKeys: z.number().int().min(1).default(1_000_000),
-  clock: clock.default(() => () => performance.now()),
-  now: clock.default(() => () => Date.now()),
-  onEvent: z.custom<(event: JournalEvent) => void>(
-    (value) => typeof value === "function",
-    "expected a function",
-  ).default(() => () => {}),
-});
+export type { JournalOptions } from "./journal/options.ts";
 
 /**
  * Opens the journal in a folder, or begins one.
@@ -102,16 +60,9 @@ export async function openJournal(
   files: JournalFiles,
   options: JournalOptions = {},
 ): Promise<Journal> {
-  const parsed = OPTIONS.safeParse(options, { reportInput: true });
-  if (!parsed.success) {
-    const { path: [option = "options"], message, input } = parsed.error.issues[0]!;
-    throw new RangeError(
-      `Cannot open the journal with '${String(option)}': ${inspect(input)} (${message})`,
-      { cause: parsed.error },
-    );
-  }
+  const parsed = parseOptions(options);
   try {
-    return await DiskJournal.open(files, parsed.data);
+    return await DiskJournal.open(files, parsed);
   } catch (error) {
     if (error instanceof JournalFormatError) throw error;
     const what = error instanceof Error ? error.message : String(error);
@@ -124,15 +75,13 @@ export async function openJournal(
   }
 }
 
-/** How many bytes may wait to be written, if the disk is slow: they are held in memory. */
-const QUEUE_BYTES = 64 << 20;
-/** When it is worth trying again while there is no space, in ms. */
+/** When it is worth trying again after it was closed, in ms: another process may have it open. */
 const RETRY_AFTER_MS = 5_000;
 
 class DiskJournal implements Journal {
   readonly id: string;
   readonly #files: JournalFiles;
-  readonly #options: z.output<typeof OPTIONS>;
+  readonly #options: ParsedOptions;
   readonly #tell: Tell;
   readonly #damage: DamageLog;
   readonly #window: ResendWindow;
@@ -141,20 +90,18 @@ class DiskJournal implements Journal {
   readonly #appender: Appender;
   readonly #reader: SegmentReader;
   readonly #upkeep: Upkeep;
+  readonly #space: Space;
   readonly #room: Room;
   readonly #cursors = new Map<string, JournalCursor>();
   readonly #headWaiters = new Waiters();
   #started = false;
   #closed = false;
-  #freeBytes = Infinity;
-  #measuring: Promise<void> | undefined;
-  #freeUnknown = false;
   #duplicates = NO_COUNTS;
   #refused = 0;
 
   static async open(
     files: JournalFiles,
-    options: z.output<typeof OPTIONS>,
+    options: ParsedOptions,
   ): Promise<DiskJournal> {
     const tell = telling(options.onEvent);
     const { resendWindowMs: windowMs, maxKeys, clock, now } = options;
@@ -170,7 +117,7 @@ class DiskJournal implements Journal {
       const behind = positions.reduce((a, b) => a > b ? a : b, 0n);
       if (recovered.segments.length === 0) await journal.#writer.begin(behind);
       else await journal.skipTo(behind);
-      await journal.#measure();
+      await journal.#space.measure();
     } catch (error) {
       await journal.#writer.close();
       throw error;
@@ -180,7 +127,7 @@ class DiskJournal implements Journal {
 
   constructor(
     files: JournalFiles,
-    options: z.output<typeof OPTIONS>,
+    options: ParsedOptions,
     tell: Tell,
     damage: DamageLog,
     window: ResendWindow,
@@ -188,7 +135,7 @@ class DiskJournal implements Journal {
     recovered: Recovered,
   ) {
     const { segments, file, accepted } = recovered;
-    const { graceMs, clock } = options;
+    const { maxBytes, minFreeBytes, maxWaitMs, graceMs, clock } = options;
     this.id = recovered.id;
     this.#files = files;
     this.#options = options;
@@ -209,20 +156,32 @@ class DiskJournal implements Journal {
       segments,
       keys,
       passed: () => this.#passed,
-      isTight: () => !this.#hasRoomFor(this.#segmentBytes),
+      isTight: () => !this.#space.isThereFor(this.#segmentBytes),
       graceMs,
       clock,
       tell,
     });
+    this.#space = new Space({
+      files,
+      maxBytes,
+      minFreeBytes,
+      maxWaitMs,
+      bytes: () => this.#bytes,
+      queuedBytes: () => this.#appender.queuedBytes,
+      // A segment that is longer than all may be is followed by a new one, and can go then.
+      isDone: () =>
+        segments.length === 1 && this.#appender.queuedBytes === 0 && this.#passed === this.head,
+      tell,
+    });
     this.#room = new Room({
-      hasRoom: () => this.#hasRoom,
+      hasRoom: () => this.#space.isThere,
       look: async () => {
-        await this.#measure();
+        await this.#space.measure();
         await this.#upkeep.run();
-        await this.#measure();
+        await this.#space.measure();
       },
-      maxWaitMs: options.maxWaitMs,
-      refusal: () => this.#full(),
+      maxWaitMs,
+      refusal: () => this.#space.refusal(),
     });
   }
 
@@ -242,7 +201,7 @@ class DiskJournal implements Journal {
     return {
       bytes: this.#bytes,
       queuedBytes: this.#appender.queuedBytes,
-      freeBytes: this.#freeBytes,
+      freeBytes: this.#space.freeBytes,
       segments: this.#recovered.segments.length,
       duplicates: this.#duplicates,
       appended: this.#appender.appended,
@@ -340,7 +299,7 @@ class DiskJournal implements Journal {
     this.#headWaiters.wake();
     await this.#appender.flush();
     await this.#upkeep.run();
-    await this.#measuring;
+    await this.#space.measure();
     await this.#writer.close();
   }
 
@@ -368,48 +327,10 @@ class DiskJournal implements Journal {
     return this.#recovered.segments.reduce((sum, { start, end }) => sum + Number(end - start), 0);
   }
 
-  get #hasRoom(): boolean {
-    if (this.#appender.queuedBytes >= QUEUE_BYTES) return false;
-    if (this.#hasRoomFor(0)) return true;
-    // A single segment that is longer than all may be is followed by a new one, and can go then.
-    const isIdle = this.#appender.queuedBytes === 0 && this.#recovered.segments.length === 1;
-    return isIdle && this.#passed === this.head && this.#isDiskFree(0);
-  }
-
-  #hasRoomFor(more: number): boolean {
-    const { queuedBytes } = this.#appender;
-    return this.#bytes + queuedBytes + more < this.#options.maxBytes && this.#isDiskFree(more);
-  }
-
-  #isDiskFree(more: number): boolean {
-    return this.#freeBytes - this.#appender.queuedBytes - more >= this.#options.minFreeBytes;
-  }
-
   /** How far all destinations have got. */
   get #passed(): bigint | undefined {
     if (!this.#started || this.#cursors.size === 0) return undefined;
     return lowest(this.#cursors.values());
-  }
-
-  #full(): JournalFullError {
-    const { maxWaitMs } = this.#options;
-    return new JournalFullError(
-      `Cannot append to the journal: it has been full for ${maxWaitMs} ms, ${this.#whyFull()}`,
-      RETRY_AFTER_MS,
-    );
-  }
-
-  #whyFull(): string {
-    const { maxBytes, minFreeBytes } = this.#options;
-    const { queuedBytes } = this.#appender;
-    if (queuedBytes >= QUEUE_BYTES) {
-      return `${queuedBytes} bytes wait to be written; look after the disk`;
-    }
-    if (this.#isDiskFree(0)) {
-      return `it has ${this.#bytes} of ${maxBytes} bytes; its destinations have to catch up`;
-    }
-    return `its disk has ${this.#freeBytes} bytes free, less than ${minFreeBytes}; ` +
-      "free some space on it";
   }
 
   #refuseIfClosed(): void {
@@ -419,26 +340,12 @@ class DiskJournal implements Journal {
 
   #groupEnded(): void {
     this.#headWaiters.wake();
-    // One at a time: the file system may hang.
-    this.#measuring ??= this.#measure().finally(() => this.#measuring = undefined);
+    void this.#space.measure();
     this.#room.wake();
   }
 
   async #cursorMoved(): Promise<void> {
     await this.#upkeep.run();
     this.#room.wake();
-  }
-
-  /** Asks how much is free on the disk. */
-  async #measure(): Promise<void> {
-    if (this.#freeUnknown) return;
-    try {
-      this.#freeBytes = await this.#files.freeBytes();
-    } catch (error) {
-      this.#freeUnknown = true;
-      this.#freeBytes = Infinity;
-      const message = "Cannot ask how much is free on the disk of the journal: only maxBytes holds";
-      this.#tell("upkeep failed", message, error);
-    }
   }
 }

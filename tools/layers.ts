@@ -20,6 +20,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts", "otlp_split.ts"],
     [
       "journal.ts",
+      "journal/options.ts",
       "journal/tell.ts",
       "journal/waiters.ts",
       "journal/segment.ts",
@@ -28,6 +29,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "journal/resend_window.ts",
       "journal/keys.ts",
       "journal/recovery.ts",
+      "journal/space.ts",
       "journal/room.ts",
       "journal/reader.ts",
       "journal/writer.ts",
