@@ -84,8 +84,17 @@ const FIELDS: ReadonlySet<string> = new Set<FilterField>([
   "text",
   "metric",
 ]);
-const KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
-const STATUSES = ["UNSET", "OK", "ERROR"];
+/** The kinds of a span by their number in OTLP. */
+export const KINDS: readonly string[] = [
+  "UNSPECIFIED",
+  "INTERNAL",
+  "SERVER",
+  "CLIENT",
+  "PRODUCER",
+  "CONSUMER",
+];
+/** The statuses of a span by their number in OTLP. */
+export const STATUSES: readonly string[] = ["UNSET", "OK", "ERROR"];
 const SEVERITIES = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 const NANOSECONDS: Readonly<Record<string, number>> = {
   ns: 1,

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Filter, FilterField, FilterTarget } from "./filter.ts";
+import { type Filter, type FilterField, type FilterTarget, KINDS, STATUSES } from "./filter.ts";
 import type { SqlValue } from "./postgres/database.ts";
 import type { Signal } from "./record.ts";
 
@@ -22,9 +22,6 @@ export class FilterFieldError extends Error {
 
 /** Adds a parameter and returns how SQL names it, e.g. `$3`. */
 export type AddParameter = (value: SqlValue) => string;
-
-const KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
-const STATUSES = ["UNSET", "OK", "ERROR"];
 
 /** The SQL of each field by signal: what it is compared as, and whether that is a number. */
 const FIELDS: Readonly<Record<Signal, Partial<Record<FilterField, string>>>> = {
