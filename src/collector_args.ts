@@ -5,18 +5,29 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
-import { z } from "zod";
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import {
+  type Command,
+  COMMAND_OPTIONS,
+  type CommandOption,
+  type CommandValues,
+  readCommand,
+} from "./collector_command.ts";
+import { type Env, FLAGS, readFlag } from "./collector_flags.ts";
+import { type Forward, FORWARD_FLAGS, readForwards } from "./collector_forwards.ts";
+import { UsageError } from "./usage_error.ts";
 
-/** What the collector can be asked to do. */
-export type Command = "serve" | "migrate" | "maintain" | "stats" | "query";
+export type { Command, DeadLetterCommand, ReplayCommand } from "./collector_command.ts";
+export type { Forward } from "./collector_forwards.ts";
+export { HELP } from "./collector_help.ts";
+export { UsageError } from "./usage_error.ts";
 
-/** What the command line and the environment say. */
-export interface Settings {
-  readonly command: Command;
-  /** The statement of `query sql`, empty for other commands. */
-  readonly sql: string;
-  /** Print rows as JSON even on a terminal. */
+/** What the command line and the environment say: the command and what belongs to every one. */
+export type Settings = CollectorSettings & Command;
+
+/** The settings of a collector. */
+export interface CollectorSettings {
+  /** Print JSON even on a terminal. */
   readonly json: boolean;
   /** The address to listen on. */
   readonly host: string;
@@ -24,8 +35,22 @@ export interface Settings {
   readonly port: number;
   /** The URL of a Postgres server; undefined for the embedded database. */
   readonly database: string | undefined;
-  /** The folder of the embedded database. */
+  /** The folder of the journal, and of the embedded database. */
   readonly dataDir: string;
+  /** Where to forward to, in the order they were said. */
+  readonly forwards: readonly Forward[];
+  /** What a full journal does that waits for a destination. */
+  readonly forwardOverflow: "refuse" | "skip";
+  /** Where a new destination begins in the journal. */
+  readonly forwardFrom: "head" | "oldest";
+  /** How forwarded bodies are compressed. */
+  readonly forwardCompression: "none" | "gzip";
+  /** Bytes of the journal. */
+  readonly journalMaxBytes: number;
+  /** How long a failing destination or database is left alone. */
+  readonly breakerCooldownMs: number;
+  /** How long one attempt of a delivery may take. */
+  readonly attemptTimeoutMs: number;
   /** The origin whose pages may send, or `*`. */
   readonly corsOrigin: string | undefined;
   /** What clients have to send. */
@@ -34,163 +59,78 @@ export interface Settings {
   readonly partition: "hour" | "day" | "week" | "month" | undefined;
   /** How long telemetry is kept. */
   readonly retentionDays: number;
-  /** How long the breaker leaves the database alone. */
-  readonly breakerCooldownMs: number;
 }
-
-/** The command line or the environment says what cannot be. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
-/** A setting that takes a value: its flag is its key. */
-interface Flag {
-  readonly value: string;
-  readonly env: string;
-  readonly about: string;
-  readonly schema: z.ZodType;
-  /** Never shown in an error. */
-  readonly secret?: true;
-}
-
-const whole = (min: number, max: number) =>
-  z.string().regex(/^\d{1,15}$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
-
-const text = z.string().min(1, "must not be empty");
-
-const FLAGS = {
-  host: {
-    value: "HOST",
-    env: "OTEL_STORAGE_HOST",
-    about: "address to listen on (127.0.0.1)",
-    schema: text.default("127.0.0.1"),
-  },
-  port: {
-    value: "PORT",
-    env: "OTEL_STORAGE_PORT",
-    about: "port to listen on, 0 for any free one (4318)",
-    schema: whole(0, 65_535).default(4318),
-  },
-  database: {
-    value: "URL",
-    env: "DATABASE_URL",
-    about: "Postgres server (embedded PGlite in <data-dir>/pglite)",
-    schema: z.string().regex(/^postgres(ql)?:\/\//, "must be a postgres:// URL").optional(),
-    secret: true,
-  },
-  "data-dir": {
-    value: "DIR",
-    env: "OTEL_STORAGE_DATA_DIR",
-    about: "folder of the embedded database (./data)",
-    schema: text.default("./data"),
-  },
-  "cors-origin": {
-    value: "ORIGIN",
-    env: "OTEL_STORAGE_CORS_ORIGIN",
-    about: "origin whose web pages may send, or * (none)",
-    schema: z.string().refine(
-      (origin) => origin === "*" || URL.parse(origin)?.origin === origin,
-      "must be an origin such as https://example.org, or *",
-    ).optional(),
-  },
-  token: {
-    value: "TOKEN",
-    env: "OTEL_STORAGE_TOKEN",
-    about: "what clients send as Authorization: Bearer TOKEN (none)",
-    schema: z.string().regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces").optional(),
-    secret: true,
-  },
-  partition: {
-    value: "WIDTH",
-    env: "OTEL_STORAGE_PARTITION",
-    about: "hour, day, week or month (day, wider for long retentions)",
-    schema: z.enum(["hour", "day", "week", "month"], "must be hour, day, week or month").optional(),
-  },
-  retention: {
-    value: "DAYS",
-    env: "OTEL_STORAGE_RETENTION_DAYS",
-    about: "how long telemetry is kept (30)",
-    schema: whole(1, 3650).default(30),
-  },
-  "breaker-cooldown": {
-    value: "MS",
-    env: "OTEL_STORAGE_BREAKER_COOLDOWN_MS",
-    about: "how long a failing database is left alone (60000)",
-    schema: whole(1, 3_600_000).default(60_000),
-  },
-} as const satisfies Record<string, Flag>;
-
-/** What `--help` prints. */
-export const HELP: string = `\
-Receives OpenTelemetry over OTLP/HTTP and keeps it in Postgres.
-
-Usage: collector [serve]        receive until SIGINT or SIGTERM
-       collector migrate        bring the database to this version's schema
-       collector maintain       make partitions ahead, seal closed ones, drop expired ones
-       collector stats          print numbers about the store
-       collector query sql SQL  print the rows of a query that reads
-
-Options, each also by the environment variable behind it:
-${
-  Object.entries<Flag>(FLAGS).map(([name, { value, env, about }]) =>
-    `  ${`--${name} ${value}`.padEnd(24)} ${about}\n${" ".repeat(27)}${env}\n`
-  ).join("")
-}
-  --json                   print rows as JSON, one a line, also on a terminal
-  -h, --help               print this
-  --version                print the version
-`;
 
 /**
  * Reads the command line.
  *
  * @param args What stands behind the name of the script.
  * @param env Reads a variable of the environment; empty ones count as absent.
+ * @param nowMs Now in ms since 1970, which `--since 2h` counts from.
  * @returns The settings, or what is to be printed instead.
  * @throws {UsageError} Naming the argument, the flag or the variable, and its value unless secret.
  */
 export function readSettings(
   args: readonly string[],
-  env: (name: string) => string | undefined,
+  env: Env,
+  nowMs: number = Date.now(),
 ): Settings | "help" | "version" {
   const { values, positionals } = parse(args);
   if (values.help) return "help";
   if (values.version) return "version";
-  const command = readCommand(positionals);
+  const command = readCommand(positionals, values as CommandValues, nowMs);
   const setting = <Name extends keyof typeof FLAGS>(name: Name) =>
-    readSetting(name, values[name] as string | undefined, env);
+    readFlag(name, values[name] as string | undefined, env);
+  const serves = command.command === "serve";
+  const host = setting("host");
+  const port = setting("port");
   const settings: Settings = {
     ...command,
     json: values.json === true,
-    host: setting("host"),
-    port: setting("port"),
+    host,
+    port,
     database: setting("database"),
     dataDir: setting("data-dir"),
+    forwards: readForwards(
+      {
+        forward: values.forward as string[] | undefined,
+        "forward-header": values["forward-header"] as string[] | undefined,
+      },
+      env,
+      serves && port !== 0 ? { host, port } : undefined,
+    ),
+    forwardOverflow: setting("forward-overflow"),
+    forwardFrom: setting("forward-from"),
+    forwardCompression: setting("forward-compression"),
+    journalMaxBytes: setting("journal-max-bytes"),
+    breakerCooldownMs: setting("breaker-cooldown"),
+    attemptTimeoutMs: setting("attempt-timeout"),
     corsOrigin: setting("cors-origin"),
     token: setting("token"),
     partition: setting("partition"),
     retentionDays: setting("retention"),
-    breakerCooldownMs: setting("breaker-cooldown"),
   };
-  if (settings.command === "serve") checkReach(settings);
+  if (serves) checkReach(settings);
   return settings;
 }
 
 function parse(args: readonly string[]): ReturnType<typeof parseArgs> {
-  const names = Object.keys(FLAGS);
+  const commandOptions = Object.entries<CommandOption>(COMMAND_OPTIONS);
+  const options: ParseArgsConfig["options"] = {
+    ...Object.fromEntries(Object.keys(FLAGS).map((name) => [name, { type: "string" as const }])),
+    ...Object.fromEntries(
+      Object.keys(FORWARD_FLAGS).map((name) => [name, { type: "string" as const, multiple: true }]),
+    ),
+    ...Object.fromEntries(commandOptions.map(([name, { value, multiple = false }]) => [
+      name,
+      { type: value === undefined ? "boolean" as const : "string" as const, multiple },
+    ])),
+    json: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+    version: { type: "boolean" },
+  };
   try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
-        json: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-        version: { type: "boolean" },
-      },
-    });
+    return parseArgs({ args: [...args], allowPositionals: true, options });
   } catch (error) {
     // Its first sentence says which option; the others are about other commands than ours.
     const [reason] = (error as Error).message.split(/\.?(?:\n|$)|\. /);
@@ -202,50 +142,8 @@ function lowerFirst(sentence: string): string {
   return sentence.charAt(0).toLowerCase() + sentence.slice(1);
 }
 
-function readCommand(positionals: readonly string[]): { command: Command; sql: string } {
-  const [command = "serve", ...rest] = positionals;
-  switch (command) {
-    case "serve":
-    case "migrate":
-    case "maintain":
-    case "stats":
-      if (rest[0] === undefined) return { command, sql: "" };
-      throw new UsageError(
-        `Cannot read the command line: ${command} takes no argument, got "${rest[0]}"`,
-      );
-    case "query": {
-      const [kind, sql, ...more] = rest;
-      if (kind === "sql" && sql !== undefined && sql.trim() !== "" && more.length === 0) {
-        return { command, sql };
-      }
-      throw new UsageError(
-        "Cannot read the command line: query takes the word sql and one statement in quotes",
-      );
-    }
-    default:
-      throw new UsageError(
-        `Cannot read the command line: unknown command "${command}"; ` +
-          "there are serve, migrate, maintain, stats and query",
-      );
-  }
-}
-
-function readSetting<Name extends keyof typeof FLAGS>(
-  name: Name,
-  flag: string | undefined,
-  env: (name: string) => string | undefined,
-): z.output<(typeof FLAGS)[Name]["schema"]> {
-  const { schema, env: variable, secret }: Flag = FLAGS[name];
-  const value = flag ?? (env(variable) || undefined);
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data as z.output<(typeof FLAGS)[Name]["schema"]>;
-  const where = flag === undefined ? variable : `--${name}`;
-  const shown = secret ? "" : ` "${value}"`;
-  throw new UsageError(`Cannot use ${where}${shown}: ${parsed.error.issues[0]!.message}`);
-}
-
 /** Whoever can reach the port can write and, through the database, read. */
-function checkReach({ host, token }: Settings): void {
+function checkReach({ host, token }: CollectorSettings): void {
   if (token !== undefined || /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)) return;
   throw new UsageError(
     `Cannot listen on ${host} without a token: set --token or OTEL_STORAGE_TOKEN, ` +

@@ -98,6 +98,12 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],
   [
     [
+      "usage_error.ts",
+      "time_argument.ts",
+      "collector_flags.ts",
+      "collector_forwards.ts",
+      "collector_command.ts",
+      "collector_help.ts",
       "collector_args.ts",
       "log.ts",
       "in_flight.ts",
