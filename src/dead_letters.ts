@@ -96,14 +96,37 @@ export interface DeadLetterStats {
 export class DeadLettersFullError extends Error {
   /** Always `DeadLettersFullError`. */
   override readonly name = "DeadLettersFullError";
-  /** What there has to be room for, for {@linkcode DeadLetters.room}. */
+  /** What there has to be room for, for {@linkcode Graveyard.room}. */
   readonly bytes: number;
 
-  /** Made by {@linkcode DeadLetters.add}. */
+  /**
+   * Made by {@linkcode Graveyard.add}.
+   *
+   * @param message What there is, what the bound is, what to do.
+   * @param bytes What there has to be room for.
+   */
   constructor(message: string, bytes: number) {
     super(message);
     this.bytes = bytes;
   }
+}
+
+/** Where a delivery puts dead letters. */
+export interface Graveyard {
+  /**
+   * Keeps letters, as durably as the journal keeps its records. The same letters twice are there once,
+   * so after a failure the same call may be made again.
+   *
+   * @throws {DeadLettersFullError} There is no room for one of them; those before it may be kept.
+   */
+  add(letters: readonly DeadLetter[], sender: Sender): Promise<void>;
+  /**
+   * Waits until there is room.
+   *
+   * @param bytes For how much, as a {@linkcode DeadLettersFullError} said.
+   * @throws The signal's reason when it aborts first.
+   */
+  room(bytes: number, signal: AbortSignal): Promise<void>;
 }
 
 const OPTIONS = z.strictObject({
@@ -149,7 +172,7 @@ const UNFINISHED = ".new";
  * await Deno.remove(folder, { recursive: true });
  * ```
  */
-export class DeadLetters {
+export class DeadLetters implements Graveyard {
   readonly #files: JournalFiles;
   readonly #options: z.output<typeof OPTIONS>;
   /** Bytes by name. */

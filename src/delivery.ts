@@ -28,7 +28,7 @@
  */
 
 import { CircuitBreakerOpenError } from "./breaker.ts";
-import { type DeadLetters, DeadLettersFullError, type Sender } from "./dead_letters.ts";
+import { DeadLettersFullError, type Graveyard, type Sender } from "./dead_letters.ts";
 import { Attempts, type Ending, LAST_WORDS_MS } from "./delivery_attempts.ts";
 import { checkOptions, type DeliveryOptions, type DeliverySettings } from "./delivery_options.ts";
 import { Progress } from "./delivery_progress.ts";
@@ -113,7 +113,7 @@ export class Delivery implements AsyncDisposable {
   readonly #journal: Journal;
   readonly #name: string;
   readonly #sink: Sink;
-  readonly #deadLetters: DeadLetters;
+  readonly #deadLetters: Graveyard;
   readonly #settings: DeliverySettings;
   readonly #attempts: Attempts;
   readonly #progress: Progress;
@@ -149,7 +149,7 @@ export class Delivery implements AsyncDisposable {
     journal: Journal,
     cursor: Cursor,
     sink: Sink,
-    deadLetters: DeadLetters,
+    deadLetters: Graveyard,
     options: DeliveryOptions = {},
   ) {
     this.#journal = journal;
@@ -202,15 +202,15 @@ export class Delivery implements AsyncDisposable {
   }
 
   /**
-   * Waits until all that is in the journal now is settled.
+   * Waits until records are settled.
    *
    * @param signal Ends the wait.
+   * @param to All before this position. Default: all that is in the journal now.
    * @throws The signal's reason when it aborts first.
    * @throws {TypeError} It was closed first.
    */
-  async drain(signal?: AbortSignal): Promise<void> {
+  async drain(signal?: AbortSignal, to: bigint = this.#journal.head): Promise<void> {
     signal?.throwIfAborted();
-    const to = this.#journal.head;
     if (this.#progress.position >= to) return;
     if (this.#closing !== undefined) throw this.#unable();
     const { promise, resolve, reject } = Promise.withResolvers<void>();

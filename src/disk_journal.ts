@@ -200,6 +200,7 @@ class DiskJournal implements Journal {
   get stats(): JournalStats {
     return {
       bytes: this.#bytes,
+      maxBytes: this.#options.maxBytes,
       queuedBytes: this.#appender.queuedBytes,
       freeBytes: this.#space.freeBytes,
       segments: this.#recovered.segments.length,

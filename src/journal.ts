@@ -105,6 +105,8 @@ export interface Cursor {
 export interface JournalStats {
   /** Bytes of its segments. */
   readonly bytes: number;
+  /** The bound of those bytes; one request may go over it. */
+  readonly maxBytes: number;
   /** Bytes that wait or are being written. */
   readonly queuedBytes: number;
   /** Bytes free on its disk; Infinity when that is not known. */

@@ -1,7 +1,7 @@
 /**
  * What became of the records of one destination, in valid records by signal:
  *
- *     taken = delivered + pending + dead + skipped
+ *     accepted = delivered + pending + dead + skipped
  *
  * The journal counts the records before each position since it began. So what is pending is a
  * difference of two such counts, and right from the first moment of a process on.
@@ -15,7 +15,7 @@ import { type Counts, noCounts } from "./sink.ts";
 /** The ledger of a destination, since the process began. */
 export interface LedgerCounts {
   /** Pending at the start, received since, and what is to be delivered a second time. */
-  readonly taken: Counts;
+  readonly accepted: Counts;
   /** The destination has them. */
   readonly delivered: Counts;
   /** In the journal, and yet to be delivered. */
@@ -40,8 +40,8 @@ export type Settled = Pick<LedgerCounts, "delivered" | "dead" | "skipped">;
  * const ledger = new Ledger(noCounts());
  * const one = { ...noCounts(), traces: 1 };
  * ledger.pass(one, { delivered: one });
- * const { taken, pending } = ledger.counts({ ...noCounts(), traces: 2 });
- * assert.deepEqual([taken.traces, pending.traces], [2, 1]);
+ * const { accepted, pending } = ledger.counts({ ...noCounts(), traces: 2 });
+ * assert.deepEqual([accepted.traces, pending.traces], [2, 1]);
  * ```
  */
 export class Ledger {
@@ -88,7 +88,7 @@ export class Ledger {
   /** @param total Records of the journal. */
   counts(total: Counts): LedgerCounts {
     return {
-      taken: difference(total, this.#start),
+      accepted: difference(total, this.#start),
       pending: difference(total, this.#passed),
       ...this.#settled,
     };

@@ -118,6 +118,7 @@ class MemoryJournal implements Journal {
   get stats(): JournalStats {
     return {
       bytes: this.#bytes,
+      maxBytes: this.#options.maxBytes,
       queuedBytes: 0,
       freeBytes: Infinity,
       segments: 0,

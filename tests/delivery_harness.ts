@@ -212,9 +212,9 @@ export async function inWorld(
   }
 }
 
-/** taken = delivered + pending + dead + skipped */
+/** accepted = delivered + pending + dead + skipped */
 export function assertLedger(stats: DeliveryStats): void {
-  const { taken, delivered, pending, dead, skipped } = stats;
+  const { accepted, delivered, pending, dead, skipped } = stats;
   const all = [delivered, pending, dead, skipped].reduce((a, b) => sum(a, b));
-  assert.deepEqual(difference(taken, all), noCounts(), `${JSON.stringify({ taken, all })}`);
+  assert.deepEqual(difference(accepted, all), noCounts(), `${JSON.stringify({ accepted, all })}`);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Delivery, type DeliveryEvent, type DeliveryOptions } from "../src/delivery.ts";
-import { DeadLetters } from "../src/dead_letters.ts";
+import { DeadLetters, DeadLettersFullError, type Graveyard } from "../src/dead_letters.ts";
 import type { Cursor, JournalRecord } from "../src/journal.ts";
 import { memoryJournal } from "../src/memory_journal.ts";
 import { type DeadLetter, type Delivered, noCounts } from "../src/sink.ts";
@@ -248,6 +248,34 @@ Deno.test("full dead letters hold the delivery until some are dropped, and lose 
       assert.equal((await letters.list({ destination: "vendor" })).letters.length, 2);
     },
   );
+});
+
+Deno.test("a delivery needs no more of its dead letters than to keep them and to wait for room", async () => {
+  const kept: DeadLetter[] = [];
+  const isThere = Promise.withResolvers<void>();
+  let room = 1;
+  const graveyard: Graveyard = {
+    add(letters) {
+      if (letters.length > room) throw new DeadLettersFullError("no room", 2);
+      kept.push(...letters);
+      return Promise.resolve();
+    },
+    room: () => isThere.promise,
+  };
+  const journal = memoryJournal();
+  for (const n of [1, 2, 3]) {
+    await journal.append({ signal: "logs", body: Uint8Array.of(n), count: n, arrivalUnixNano: 0n });
+  }
+  const sink = new TestSink();
+  sink.plan = [(records) => take(records, 1, 2)];
+  const cursor = await journal.cursor("vendor", "oldest");
+  await using delivery = new Delivery(journal, cursor, sink, graveyard, { time: new HeldTime() });
+  delivery.start();
+  await until(() => delivery.stats.state === "full");
+  room = 2;
+  isThere.resolve();
+  await delivery.drain();
+  assert.deepEqual(kept.map(({ body }) => body[0]), [1, 2]);
 });
 
 // Failures
@@ -661,6 +689,25 @@ Deno.test("drain waits for what is there, and can be given up", async () => {
   });
 });
 
+Deno.test("drain can wait for what comes before a position, whatever comes behind", async () => {
+  await inWorld({ maxBatchRecords: 1 }, async ({ journal, sink, delivery, append }) => {
+    sink.plan = [take, hang];
+    await append(1);
+    const to = journal.head;
+    await append(2);
+    delivery.start();
+    await delivery.drain(undefined, to);
+    await delivery.drain(undefined, 0n);
+    const abort = new AbortController();
+    let isDone = false;
+    const rest = delivery.drain(abort.signal).then(() => isDone = true);
+    await settled();
+    assert(!isDone, "of the second there is no answer");
+    abort.abort(new Error("enough"));
+    await assert.rejects(rest, /enough/);
+  });
+});
+
 Deno.test("skipTo gives up what a hung destination did not take, and counts it", async () => {
   await inWorld(
     { maxBatchRecords: 2 },
@@ -823,7 +870,7 @@ Deno.test("a sink is asked where to go on, at the start and after a failure", as
     }];
     delivery.start();
     await until(() => stats().state === "waiting");
-    assert.deepEqual([asks, cursor.position, stats().taken], [1, first!.next, traces(2)]);
+    assert.deepEqual([asks, cursor.position, stats().accepted], [1, first!.next, traces(2)]);
     await time.pass(1_000);
     await delivery.drain();
     assert.deepEqual([sink.calls, asks], [[[2], [2]], 2]);
@@ -938,7 +985,7 @@ Deno.test("a restored database gets again what it lacks", async () => {
     await time.pass(1_000);
     await delivery.drain();
     assert.deepEqual(sink.calls, [[1, 2], [3], [2, 3]]);
-    assert.deepEqual([stats().taken, stats().delivered], [traces(8), traces(8)]);
+    assert.deepEqual([stats().accepted, stats().delivered], [traces(8), traces(8)]);
     assert.deepEqual(kinds(events), ["failed", "rewound"]);
   });
 });

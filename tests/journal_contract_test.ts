@@ -147,6 +147,7 @@ for (const { name, open } of KINDS) {
       assert(error.retryAfterMs > 0);
     }
     assert.equal(journal.stats.refused, 2);
+    assert.deepEqual([journal.stats.bytes, journal.stats.maxBytes], [588, 400]);
     // What is there already needs no space.
     assert.equal((await bench.append(journal, texts[0]!)).duplicate, true);
     assert.deepEqual(await textsOf(journal), texts);
