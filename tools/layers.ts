@@ -59,8 +59,8 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
   ],
   [
-    ["postgres/migrate.ts"],
     [
+      "postgres/migrate.ts",
       "postgres/partition_width.ts",
       "postgres/partitions.ts",
       "postgres/ranges.ts",
@@ -81,7 +81,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/transcode.ts",
       "postgres/sink.ts",
       "postgres/database_sink.ts",
-      "postgres/writer.ts",
+      "postgres/store.ts",
     ],
     ["postgres/json_value.ts", "postgres/stored.ts", "filter_sql.ts", "query.ts"],
     [
@@ -94,7 +94,16 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
     ["forward_address.ts", "forward_request.ts", "forward.ts"],
   ],
-  [["adapter_options.ts", "adapter.ts"]],
+  [[
+    "refusals.ts",
+    "adapter_events.ts",
+    "adapter_options.ts",
+    "adapter_stats.ts",
+    "intake.ts",
+    "letter_box.ts",
+    "destinations.ts",
+    "adapter.ts",
+  ]],
   [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],
   [
     [
