@@ -80,6 +80,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/transcode_metric.ts",
       "postgres/transcode.ts",
       "postgres/sink.ts",
+      "postgres/streams.ts",
       "postgres/database_sink.ts",
       "postgres/store.ts",
     ],
