@@ -300,18 +300,6 @@ class DiskJournal implements Journal {
     return cursor;
   }
 
-  #noteOf(name: string, external: boolean): string | undefined {
-    const { notes } = this.#recovered;
-    const file = noteFile(name);
-    if (external && !notes.has(file)) return "";
-    const note = notes.get(file);
-    if (note === undefined) {
-      const what = notes.has(file) ? "that cannot be read" : "that is not there any more";
-      this.#tell("note lost", `Destination '${name}' has a note ${what}: it goes on without`);
-    }
-    return note;
-  }
-
   start(): void {
     if (this.#started) return;
     this.#started = true;
@@ -349,6 +337,18 @@ class DiskJournal implements Journal {
       if (error instanceof JournalUnavailableError) this.#refused++;
       throw error;
     }
+  }
+
+  #noteOf(name: string, external: boolean): string | undefined {
+    const { notes } = this.#recovered;
+    const file = noteFile(name);
+    if (external && !notes.has(file)) return "";
+    const note = notes.get(file);
+    if (note === undefined) {
+      const what = notes.has(file) ? "that cannot be read" : "that is not there any more";
+      this.#tell("note lost", `Destination '${name}' has a note ${what}: it goes on without`);
+    }
+    return note;
   }
 
   get #segmentBytes(): number {
