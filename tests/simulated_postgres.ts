@@ -237,8 +237,8 @@ export class SimulatedPostgres {
       if (!this.data.positions.has(id)) this.data.positions.set(id, 0n);
       return [];
     }
-    if (sql.startsWith("select at from otel_data.journal_position") && /for update$/.test(sql)) {
-      await this.#lock(backend, id);
+    if (sql.startsWith("select at from otel_data.journal_position")) {
+      if (/for update$/.test(sql)) await this.#lock(backend, id);
       const at = this.data.positions.get(id);
       return at === undefined ? [] : [{ at }];
     }
