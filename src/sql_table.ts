@@ -12,9 +12,10 @@ const CELL_WIDTH = 80;
  * would move the cursor or colour the terminal is escaped: the cells come from outside.
  *
  * @param lines Each row as a JSON object, all with the same names.
- * @returns Lines that end with a line break each; the last one counts the rows.
+ * @param options `counted`: say at the end how many rows there are.
+ * @returns Lines that end with a line break each.
  */
-export function drawTable(lines: readonly string[]): string {
+export function drawTable(lines: readonly string[], { counted = true } = {}): string {
   const rows = lines.map(parseRow);
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map((name) => {
@@ -26,7 +27,7 @@ export function drawTable(lines: readonly string[]): string {
     return { head: name.padEnd(width), rule: "─".repeat(width), cells: cells.map(pad) };
   });
   const draw = (parts: readonly string[], gap: string) => parts.join(gap).trimEnd() + "\n";
-  const count = `(${rows.length} ${rows.length === 1 ? "row" : "rows"})\n`;
+  const count = counted ? `(${rows.length} ${rows.length === 1 ? "row" : "rows"})\n` : "";
   if (columns.length === 0) return count;
   return draw(columns.map(({ head }) => head), " │ ") +
     draw(columns.map(({ rule }) => rule), "─┼─") +
@@ -53,9 +54,13 @@ function isRaw(value: unknown): boolean {
 
 function cell(value: unknown): string {
   if (value === null) return "";
-  const text = (typeof value === "string" ? value : JSON.stringify(value))
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
+  const text = printable(typeof value === "string" ? value : JSON.stringify(value));
   return text.length <= CELL_WIDTH ? text : `${text.slice(0, CELL_WIDTH - 1)}…`;
+}
+
+/** A text with what would move the cursor or colour the terminal escaped. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }
 
 function escaped(character: string): string {

@@ -94,8 +94,11 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
     ["forward_address.ts", "forward_request.ts", "forward.ts"],
   ],
-  [["adapter_options.ts", "adapter.ts"]],
-  [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],
+  [["adapter_options.ts", "adapter_stats.ts", "adapter.ts"]],
+  [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"], [
+    "stats_json.ts",
+    "prometheus.ts",
+  ]],
   [
     [
       "usage_error.ts",
@@ -109,6 +112,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "in_flight.ts",
       "sql_query.ts",
       "sql_table.ts",
+      "stats_table.ts",
       "ask_collector.ts",
       "collector.ts",
     ],
