@@ -13,9 +13,6 @@ import type { AdapterStats, DestinationStats } from "./adapter_stats.ts";
 import type { CircuitState } from "./breaker.ts";
 import type { Counts } from "./sink.ts";
 
-/** The content type of {@linkcode prometheusText}. */
-export const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number | bigint];
 

@@ -4,22 +4,28 @@
  * @module
  */
 
-/** Longer cells are cut. */
-const CELL_WIDTH = 80;
+/** How a table is drawn. */
+export interface TableOptions {
+  /** Say at the end how many rows there are. @default {true} */
+  readonly counted?: boolean;
+  /** Longer cells are cut. @default {80} */
+  readonly cellWidth?: number;
+}
 
 /**
  * Draws rows as a table: numbers to the right, nothing for null, JSON for lists and objects. What
  * would move the cursor or colour the terminal is escaped: the cells come from outside.
  *
  * @param lines Each row as a JSON object, all with the same names.
- * @param options `counted`: say at the end how many rows there are.
+ * @param options See {@linkcode TableOptions}.
  * @returns Lines that end with a line break each.
  */
-export function drawTable(lines: readonly string[], { counted = true } = {}): string {
+export function drawTable(lines: readonly string[], options: TableOptions = {}): string {
+  const { counted = true, cellWidth = 80 } = options;
   const rows = lines.map(parseRow);
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map((name) => {
-    const cells = rows.map((row) => cell(row[name]));
+    const cells = rows.map((row) => cell(row[name], cellWidth));
     const width = Math.max(name.length, ...cells.map(({ length }) => length));
     const numeric = rows.some((row) => isRaw(row[name])) &&
       rows.every((row) => row[name] === null || isRaw(row[name]));
@@ -52,10 +58,10 @@ function isRaw(value: unknown): boolean {
   return isRawJSON(value);
 }
 
-function cell(value: unknown): string {
+function cell(value: unknown, width: number): string {
   if (value === null) return "";
   const text = printable(typeof value === "string" ? value : JSON.stringify(value));
-  return text.length <= CELL_WIDTH ? text : `${text.slice(0, CELL_WIDTH - 1)}…`;
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
 /** A text with what would move the cursor or colour the terminal escaped. */
