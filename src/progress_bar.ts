@@ -16,8 +16,8 @@ export interface Progress {
   readonly elapsedMs: number;
 }
 
-const MIN_BAR = 10;
-const MAX_BAR = 40;
+/** Cells of the longest bar. */
+const MAX_CELLS = 40;
 
 /**
  * Draws a bar with how much is done of how much, how many a second, and how long it will take.
@@ -31,14 +31,15 @@ const MAX_BAR = 40;
  *
  * assert.equal(
  *   progressBar({ done: 500, total: 1000, elapsedMs: 10_000 }, 60),
- *   "[#########          ]  50%  500 of 1000, 50/s, 10s left",
+ *   "[##########          ]  50%  500 of 1000, 50/s, 10s left",
  * );
  * ```
  */
 export function progressBar(progress: Progress, width: number): string {
   const text = `${percentOf(progress).toString().padStart(4)}%  ${progressText(progress)}`;
-  const cells = Math.min(MAX_BAR, width - text.length - 2);
-  if (cells < MIN_BAR) return text.trim().slice(0, width);
+  // Of the width alone: a bar that got shorter with the text beside it would seem to go back.
+  const cells = Math.min(MAX_CELLS, Math.floor(width / 3));
+  if (cells + 2 + text.length > width) return text.trim().slice(0, width);
   const full = Math.floor(cells * shareOf(progress));
   return `[${"#".repeat(full)}${" ".repeat(cells - full)}]${text}`;
 }
