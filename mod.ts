@@ -18,7 +18,10 @@
  */
 
 export {
+  type AdapterEvent,
   type AdapterStats,
+  type DestinationStats,
+  type ForwardSettings,
   type Health,
   OTelStorageAdapter,
   type OTelStorageOptions,

@@ -1,40 +1,44 @@
 /**
- * The storage API: OTLP in, rows in the user's own Postgres, typed reads back.
+ * The storage API: OTLP in, rows in the user's own Postgres and the same bytes to other OTLP
+ * destinations, typed reads back.
  *
  * {@linkcode OTelStorageAdapter} puts the parts in their order. A request goes through
  *
- *     write -> transcode -> buffer -> breaker( retry( timeout( COPY ) ) ) -> committed
+ *     write -> intake -> journal -> deliveries, each breaker( retry( timeout( sink )))
  *
- * and what it guarantees is what those guarantee: `write` resolves once the records are committed,
- * each batch is stored exactly once however often it had to be tried, everything that waits is
- * bounded, and a request that is refused was not stored. (One case is open until there is a journal:
- * a connection that breaks at commit and does not come back while the batch is tried. Its requests are
- * refused, and may have been stored.)
+ * and what it guarantees is what those guarantee: what was acknowledged is kept, and is in the database
+ * exactly once and at each other destination at least once, however often that has to be tried; a
+ * request that is sent again within 10 minutes is not stored again; everything that waits is bounded.
+ * With a `dataDir` a request is acknowledged when it is synced to the journal there; without one, when
+ * the database has committed it.
  *
  * @module
  */
 
+import { join } from "node:path";
+import { journalEvent } from "./adapter_events.ts";
 import {
   type AdapterSettings,
   adapterSettings,
   type OTelStorageOptions,
 } from "./adapter_options.ts";
-import { CircuitBreaker, type CircuitState } from "./breaker.ts";
-import type { Batch } from "./postgres/batch.ts";
-import { connect } from "./postgres/connect.ts";
+import type { AdapterStats } from "./adapter_stats.ts";
+import type { CircuitState } from "./breaker.ts";
+import { DeadLetters, type DeadLetterStats, type Letter } from "./dead_letters.ts";
+import { DATABASE, Destinations } from "./destinations.ts";
+import { openJournal } from "./disk_journal.ts";
+import { Intake, type Settlement, UnavailableError, type WriteResult } from "./intake.ts";
+import type { Journal } from "./journal.ts";
+import { diskFiles } from "./journal_files.ts";
+import { LetterBox, type LetterOutcome } from "./letter_box.ts";
+import { memoryJournal } from "./memory_journal.ts";
 import type { Database } from "./postgres/database.ts";
-import { Dimensions } from "./postgres/dimensions.ts";
-import { migrate, SCHEMA_VERSION } from "./postgres/migrate.ts";
+import { type FolderLock, lockFolder } from "./postgres/folder_lock.ts";
+import { SCHEMA_VERSION } from "./postgres/migrate.ts";
 import { chooseWidth } from "./postgres/partition_width.ts";
-import { Partitions, type UpkeepReport } from "./postgres/partitions.ts";
-import { PositionError, PostgresSink, speaksAgainstRecords } from "./postgres/sink.ts";
-import { Transcoder } from "./postgres/transcode.ts";
-import {
-  BatchWriter,
-  UnavailableError,
-  type WriteResult,
-  type WriterStats,
-} from "./postgres/writer.ts";
+import type { UpkeepReport } from "./postgres/partitions.ts";
+import { speaksAgainstRecords } from "./postgres/sink.ts";
+import { PostgresStore } from "./postgres/store.ts";
 import {
   exportStored,
   getLogs,
@@ -46,9 +50,24 @@ import {
   type Stored,
 } from "./query.ts";
 import type { ExportRequests, LogRecord, Metric, Signal, Span } from "./record.ts";
-import { classify, withRetry } from "./retry.ts";
+import { Refusals } from "./refusals.ts";
+import { classify } from "./retry.ts";
 
-export type { OTelStorageOptions } from "./adapter_options.ts";
+export type { AdapterEvent } from "./adapter_events.ts";
+export type { ForwardSettings, OTelStorageOptions } from "./adapter_options.ts";
+export type { AdapterStats, DestinationStats, JournalNumbers } from "./adapter_stats.ts";
+export type {
+  DamagedLetter,
+  DeadLetterStats,
+  Letter,
+  LetterFilter,
+  LetterHead,
+  LetterList,
+} from "./dead_letters.ts";
+export type { DeliveryStateKind, DeliveryStats, LedgerCounts } from "./delivery.ts";
+export { UnavailableError, type WriteResult } from "./intake.ts";
+export type { Counts, JournalStats } from "./journal.ts";
+export { LetterBox, type LetterOutcome } from "./letter_box.ts";
 export type {
   DenoPostgresClient,
   DenoPostgresColumns,
@@ -68,13 +87,17 @@ export type {
   PGliteQueryOptions,
   PGliteStatements,
 } from "./postgres/pglite_instance.ts";
-export { UnavailableError, type WriteResult, type WriterStats } from "./postgres/writer.ts";
 
 /** How the adapter is. */
 export interface Health {
   /** Whether the database answers and its schema is the one this version needs. */
   readonly ok: boolean;
-  /** Which client talks to the database. */
+  /**
+   * Whether requests are taken now: with a `dataDir` that does not depend on the database, only on
+   * room in the journal.
+   */
+  readonly accepting: boolean;
+  /** Which client talks to the database; empty while it was never reached. */
   readonly driver: string;
   /** Blocks of `schema.sql` that the database has; 0 when it cannot be asked. */
   readonly schemaVersion: number;
@@ -82,16 +105,8 @@ export interface Health {
   readonly error: string;
   /** State of the breaker round the storage path. */
   readonly breaker: CircuitState;
-  /** Records that wait or are being stored. */
-  readonly bufferedRecords: number;
-}
-
-/** Numbers about an adapter since it began. */
-export interface AdapterStats extends WriterStats {
-  /** State of the breaker round the storage path. */
-  readonly breaker: CircuitState;
-  /** Batches that failed in a row. */
-  readonly failures: number;
+  /** Records that are yet to be stored. */
+  readonly pendingRecords: number;
 }
 
 /** How long `close` lets those read on who still do when all is stored, in milliseconds. */
@@ -100,7 +115,9 @@ const READ_GRACE_MS = 1_000;
 const HEALTH_MS = 5_000;
 /** How long `maintain` may take, in milliseconds. Sealing large partitions does take long. */
 const MAINTAIN_MS = 3_600_000;
-/** When to come back if nobody knows better, in milliseconds. */
+/** How long `init` waits for a server that does not answer where there is a journal on disk, in ms. */
+const INIT_MS = 10_000;
+/** When those who were not answered in time may come again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 
 /**
@@ -120,10 +137,9 @@ const RETRY_AFTER_MS = 1_000;
  */
 export class OTelStorageAdapter implements AsyncDisposable {
   readonly #settings: AdapterSettings;
-  readonly #breaker: CircuitBreaker;
   readonly #closing = new AbortController();
   #opening: Promise<Opened> | undefined;
-  #open = false;
+  #ready: Opened | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -134,13 +150,6 @@ export class OTelStorageAdapter implements AsyncDisposable {
    */
   constructor(options: OTelStorageOptions) {
     this.#settings = adapterSettings(options);
-    const { circuitBreakerThreshold, circuitBreakerCooldownMs } = this.#settings;
-    this.#breaker = new CircuitBreaker({
-      failureThreshold: circuitBreakerThreshold,
-      cooldownMs: circuitBreakerCooldownMs,
-      // Records that the database refuses say nothing about whether it works.
-      isFailure: (error) => !speaksAgainstRecords(error),
-    });
   }
 
   /** Why the partitions asked for will make queries slow; empty when they will not. */
@@ -149,15 +158,21 @@ export class OTelStorageAdapter implements AsyncDisposable {
   }
 
   /**
-   * Connects, migrates the schema and makes partitions. Safe to call again, also after it failed, and
-   * in several processes at once.
+   * Opens the journal, connects, migrates the schema and makes partitions. Safe to call again, also
+   * after it failed, and in several processes at once but for one `dataDir`.
    *
-   * @throws The driver's error when the database cannot be reached.
+   * With a `dataDir` it resolves though the database cannot be reached: what comes is kept in the
+   * journal, and the database is tried again until it comes.
+   *
+   * @throws {FolderLockedError} Another process uses the `dataDir`.
+   * @throws {Error} The journal cannot be used; the message says why.
+   * @throws {RangeError} The URL or a header of a forward is wrong.
+   * @throws The driver's error when the database cannot be used.
    * @throws {UnsupportedDatabaseError} The database is too old, from a newer version, or not UTF-8.
    */
   async init(): Promise<void> {
     if (this.#closed !== undefined) throw new TypeError("Cannot open the adapter: it is closed");
-    const opening = this.#opening ??= this.#connect();
+    const opening = this.#opening ??= this.#open();
     try {
       await opening;
     } catch (error) {
@@ -166,71 +181,105 @@ export class OTelStorageAdapter implements AsyncDisposable {
     }
   }
 
-  async #connect(): Promise<Opened> {
-    const { connectionString, pgliteDir, client, partition, retentionDays } = this.#settings;
+  async #open(): Promise<Opened> {
+    await using opened = new AsyncDisposableStack();
     const { signal } = this.#closing;
-    const database = await connect(
-      connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
-      { closeGraceMs: READ_GRACE_MS },
-    );
-    // Not every step takes the signal, and a migration may have to wait long for its turn.
-    const stop = () => void database.close();
-    signal.addEventListener("abort", stop);
     try {
+      const parts = await this.#assemble(opened);
+      await this.#reach(parts.store);
       signal.throwIfAborted();
-      await migrate(database);
-      const { width } = chooseWidth(partition, retentionDays);
-      const partitions = new Partitions(database, { width, retentionDays });
-      await partitions.makeAhead({ signal });
-      signal.throwIfAborted();
-      this.#open = true;
-      return { database, partitions, writer: this.#writer(database, partitions) };
+      return this.#ready = { ...parts, resources: opened.move() };
     } catch (cause) {
-      await database.close();
       if (!signal.aborted) throw cause;
       throw new TypeError("Cannot open the adapter: it was closed meanwhile", { cause });
-    } finally {
-      signal.removeEventListener("abort", stop);
     }
   }
 
-  #writer(database: Database, partitions: Partitions): BatchWriter {
-    const dimensions = new Dimensions();
-    const newSink = () => new PostgresSink(database, partitions, crypto.randomUUID());
-    let sink = newSink();
-    const store = async (batch: Batch, to: bigint) => {
-      try {
-        await this.#guarded((signal) => sink.store(batch, to, signal));
-      } catch (error) {
-        // The database was restored, or a standby that lacks the latest took over: begin anew there.
-        if (error instanceof PositionError) {
-          sink = newSink();
-          dimensions.forget();
-        }
-        throw error;
-      }
-    };
-    return new BatchWriter(new Transcoder(dimensions), { store }, this.#settings);
+  /** All parts in their order. They are closed in the opposite one. */
+  async #assemble(opened: AsyncDisposableStack): Promise<Parts> {
+    const settings = this.#settings;
+    const { connectionString, pgliteDir, client, dataDir, partition, retentionDays } = settings;
+    const lock = dataDir === undefined ? undefined : opened.use(await lockFolder(dataDir));
+    const letters = dataDir === undefined
+      ? undefined
+      : await DeadLetters.open(diskFiles(join(dataDir, "dead-letters")));
+    const refusals = new Refusals();
+    const journal = opened.use(await this.#journal());
+    const store = opened.use(
+      new PostgresStore({
+        target: connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
+        journalId: journal.id,
+        width: chooseWidth(partition, retentionDays).width,
+        retentionDays,
+        closeGraceMs: READ_GRACE_MS,
+      }),
+    );
+    // Whoever closes does not wait for a database that does not answer.
+    this.#closing.signal.addEventListener("abort", () => void store.close(), { once: true });
+    const destinations = opened.use(
+      await Destinations.open({ journal, letters: letters ?? refusals, store, settings }),
+    );
+    journal.start();
+    destinations.start();
+    const settlement = dataDir === undefined ? this.#settlement(destinations, refusals) : undefined;
+    return { lock, journal, letters, store, destinations, intake: new Intake(journal, settlement) };
   }
 
-  /** The order of the guards: the timeout limits a try, the breaker counts what retries could not mend. */
-  async #guarded(attempt: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { attemptTimeoutMs, maxRetries } = this.#settings;
+  async #journal(): Promise<Journal> {
+    const { dataDir, journalMaxBytes, maxBufferBytes, maxRoomWaitMs, onEvent } = this.#settings;
+    if (dataDir === undefined) {
+      return memoryJournal({ maxBytes: maxBufferBytes, maxWaitMs: maxRoomWaitMs });
+    }
+    return await openJournal(diskFiles(join(dataDir, "journal")), {
+      maxBytes: journalMaxBytes,
+      maxWaitMs: maxRoomWaitMs,
+      onEvent: (event) => onEvent(journalEvent(event)),
+    });
+  }
+
+  /** Opens the database; where there is a journal on disk, it need not be there yet. */
+  async #reach(store: PostgresStore): Promise<void> {
+    const { dataDir, pgliteDir, onEvent } = this.#settings;
     const { signal } = this.#closing;
-    await this.#breaker.call(() =>
-      withRetry(async () => {
+    // An embedded one is here or nowhere.
+    if (dataDir === undefined || pgliteDir !== undefined) {
+      await store.open(signal);
+      return;
+    }
+    const late = AbortSignal.timeout(INIT_MS);
+    try {
+      await store.open(AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (signal.aborted || (!late.aborted && classify(error).kind !== "transient")) throw error;
+      onEvent({
+        level: "warn",
+        message: "the database cannot be reached yet, keeping what comes in the journal",
+        fields: { error: late.aborted ? `no answer within ${INIT_MS} ms` : reasonOf(error) },
+      });
+    }
+  }
+
+  /** How a request is waited for that a crash would lose until it is stored. */
+  #settlement({ database }: Destinations, refusals: Refusals): Settlement {
+    const { maxBufferAgeMs } = this.#settings;
+    return {
+      until: async (to, abort) => {
         const late = new AbortController();
         const timer = setTimeout(() => {
-          const message = `The database has not stored a batch within ${attemptTimeoutMs} ms`;
-          late.abort(new DOMException(message, "TimeoutError"));
-        }, attemptTimeoutMs);
+          late.abort(unavailable(`the database has not stored it within ${maxBufferAgeMs} ms`));
+        }, maxBufferAgeMs);
+        const signals = [late.signal, ...abort === undefined ? [] : [abort]];
         try {
-          await attempt(AbortSignal.any([signal, late.signal]));
+          await database.drain(AbortSignal.any(signals), to);
+        } catch (error) {
+          if (signals.some(({ aborted }) => aborted)) throw error;
+          throw unavailable("shutting down", error);
         } finally {
           clearTimeout(timer);
         }
-      }, { maxAttempts: maxRetries, signal })
-    );
+      },
+      refusal: (position) => refusals.of(position),
+    };
   }
 
   /** What `init` has made; also when it is closed, for those who can be told to come back later. */
@@ -250,72 +299,101 @@ export class OTelStorageAdapter implements AsyncDisposable {
     return await this.#opened();
   }
 
-  /** The database, for SQL of your own: `otel.spans`, `otel.logs`, `otel.metric_points`, … */
-  async database(): Promise<Database> {
-    return (await this.#usable()).database;
+  /**
+   * The database, for SQL of your own: `otel.spans`, `otel.logs`, `otel.metric_points`, …
+   *
+   * @throws The driver's error when it cannot be reached.
+   */
+  async database(options: ReadOptions = {}): Promise<Database> {
+    const { store } = await this.#usable();
+    return (await store.open(options.signal)).database;
   }
 
   /**
-   * Resolves when the buffer has room; to be awaited before a large request is read.
+   * The dead letters: what a destination will never take.
+   *
+   * @throws {TypeError} There are none without a `dataDir`.
+   */
+  async deadLetters(): Promise<LetterBox> {
+    const { letters, store, destinations } = await this.#usable();
+    if (letters === undefined) {
+      throw new TypeError("Cannot look at dead letters: they are kept in a dataDir, give one");
+    }
+    return new LetterBox(letters, (letter, signal) => resend(store, destinations, letter, signal));
+  }
+
+  /** Says in the lock file of the `dataDir` how this process can be asked: its URL, for example. */
+  async announce(holder: Readonly<Record<string, string>>): Promise<void> {
+    (await this.#usable()).lock?.describe(holder);
+  }
+
+  /**
+   * Resolves when the journal has room; to be awaited before a large request is read.
    *
    * @throws {UnavailableError} If it has none for `maxRoomWaitMs`.
    */
   async room(options: ReadOptions = {}): Promise<void> {
-    const { writer } = await this.#opened();
-    await writer.room(options.signal);
+    const { intake, destinations } = this.#ready ?? await this.#opened();
+    if (this.#closed !== undefined) throw unavailable("shutting down");
+    await intake.room(() => destinations.makeRoom(), options.signal);
   }
 
   /**
-   * Stores the records of an OTLP request. Resolves when they are committed.
-   *
-   * Aborting takes the request back unless it is already being stored.
+   * Takes the records of an OTLP request. Resolves when nothing of it can be lost any more.
    *
    * @param body An `ExportTraceServiceRequest`, `ExportLogsServiceRequest` or
-   * `ExportMetricsServiceRequest` in protobuf. It is read before the first wait but one for room; it
-   * may not be changed before the promise settles.
-   * @throws {OtlpDecodeError} The body is none; nothing is stored.
-   * @throws {OtlpTooLargeError} Its rows take more than 256 MiB; nothing is stored.
-   * @throws {UnavailableError} Nothing is stored; send it again after `retryAfterMs`.
-   * @throws The database's error when it refuses these records; nothing is stored.
+   * `ExportMetricsServiceRequest` in protobuf, not to be changed before the promise settles.
+   * @throws {OtlpDecodeError} The body is none; nothing is kept.
+   * @throws {OtlpTooLargeError} Its rows take more than 256 MiB; nothing is kept.
+   * @throws {UnavailableError} Send it again after `retryAfterMs`. If it was kept after all, it is not
+   * stored twice.
+   * @throws The reason of the signal; the request may have been kept.
    */
   async write(
     signal: Signal,
     body: Uint8Array,
     options: ReadOptions = {},
   ): Promise<WriteResult> {
-    const { writer } = await this.#opened();
-    try {
-      return await writer.write(signal, body, options.signal);
-    } catch (error) {
-      const givenUp = options.signal?.aborted && error === options.signal.reason;
-      if (givenUp || error instanceof UnavailableError || speaksAgainstRecords(error)) throw error;
-      throw unavailable(error);
-    }
+    const { intake } = this.#ready ?? await this.#opened();
+    // Looked at in the same turn as the call: what was asked for before it was closed is taken.
+    if (this.#closed !== undefined) throw unavailable("shutting down");
+    return await intake.write(signal, body, options.signal);
   }
 
-  /** Resolves when everything written so far is committed or refused. */
-  async flush(): Promise<void> {
-    await (await this.#opened()).writer.flush();
+  /**
+   * Resolves when everything acknowledged so far is in the database. It may have to wait for that long.
+   *
+   * @throws The reason of the signal.
+   */
+  async flush(options: ReadOptions = {}): Promise<void> {
+    const { destinations, intake } = await this.#opened();
+    await intake.idle();
+    await destinations.database.drain(options.signal);
   }
 
   /** Makes partitions ahead, seals closed ones and drops those older than the retention. */
   async maintain(options: ReadOptions = {}): Promise<UpkeepReport> {
     const signals = [this.#closing.signal, AbortSignal.timeout(MAINTAIN_MS)];
     if (options.signal !== undefined) signals.push(options.signal);
-    const { partitions } = await this.#usable();
-    return await partitions.maintain({ signal: AbortSignal.any(signals) });
+    const signal = AbortSignal.any(signals);
+    const { partitions } = await (await this.#usable()).store.open(signal);
+    return await partitions.maintain({ signal });
   }
 
   /** Asks the database how it is, for 5 s at most. Never rejects because of the database. */
   async health(): Promise<Health> {
-    const { database, writer } = await this.#usable();
+    const { store, journal, destinations } = await this.#usable();
+    const signal = AbortSignal.timeout(HEALTH_MS);
+    let driver = "";
     let schemaVersion = 0;
     let error = "";
     try {
+      const { database } = await store.open(signal);
+      driver = database.driver;
       const [row] = await database.query<{ version: number }>(
         "select coalesce(max(version), 0) as version from otel_data.migrations",
         [],
-        { signal: AbortSignal.timeout(HEALTH_MS) },
+        { signal },
       );
       schemaVersion = row!.version;
       if (schemaVersion < SCHEMA_VERSION) {
@@ -324,34 +402,40 @@ export class OTelStorageAdapter implements AsyncDisposable {
     } catch (cause) {
       error = reasonOf(cause);
     }
+    const { breaker, pending } = destinations.database.stats;
     return {
       ok: error === "",
-      driver: database.driver,
+      accepting: journal.stats.waiting === 0 &&
+        (this.#settings.dataDir !== undefined || error === ""),
+      driver,
       schemaVersion,
       error,
-      breaker: this.#breaker.state,
-      bufferedRecords: writer.stats.bufferedRecords,
+      breaker,
+      pendingRecords: pending.traces + pending.logs + pending.metrics,
     };
   }
 
-  /** Counters since the adapter was opened. */
+  /** Numbers as of this moment. */
   async stats(): Promise<AdapterStats> {
-    const { writer } = await this.#usable();
+    const { intake, journal, letters, destinations } = await this.#usable();
+    const { id, oldest, head } = journal;
+    const kind = this.#settings.dataDir === undefined ? "memory" : "disk";
     return {
-      ...writer.stats,
-      breaker: this.#breaker.state,
-      failures: this.#breaker.failureCount,
+      ...intake.counts,
+      journal: { ...journal.stats, id, kind, oldest, head },
+      deadLetters: letters?.stats ?? NO_LETTERS,
+      destinations: destinations.stats,
     };
   }
 
   /** All spans of a trace. See `getTrace` of `query.ts`. */
   async getTrace(traceId: string, options: ReadOptions = {}): Promise<Stored<Span>[]> {
-    return await getTrace((await this.#usable()).database, traceId, options);
+    return await getTrace(await this.database(options), traceId, options);
   }
 
   /** Log records, newest first. See `getLogs` of `query.ts`. */
   async getLogs(filter: LogFilter, options: ReadOptions = {}): Promise<Stored<LogRecord>[]> {
-    return await getLogs((await this.#usable()).database, filter, options);
+    return await getLogs(await this.database(options), filter, options);
   }
 
   /** Points of a metric, oldest first. See `getMetricPoints` of `query.ts`. */
@@ -359,7 +443,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
     filter: PointFilter,
     options: ReadOptions = {},
   ): Promise<Stored<Metric>[]> {
-    return await getMetricPoints((await this.#usable()).database, filter, options);
+    return await getMetricPoints(await this.database(options), filter, options);
   }
 
   /** Everything stored of a signal as OTLP. See `exportStored` of `query.ts`. */
@@ -368,28 +452,37 @@ export class OTelStorageAdapter implements AsyncDisposable {
     range: { readonly since?: bigint; readonly until?: bigint } = {},
     options: ReadOptions = {},
   ): Promise<ExportRequests[S]> {
-    return await exportStored((await this.#usable()).database, signal, range, options);
+    return await exportStored(await this.database(options), signal, range, options);
   }
 
   /**
-   * Takes no more, stores what waits, and closes the database unless the client was handed in. What is
-   * not stored after `closeGraceMs` is refused; what is being opened or maintained is given up.
-   * Idempotent.
+   * Takes no more, delivers what can be delivered, and closes the database unless the client was handed
+   * in. What is not delivered within `closeGraceMs` stays in the journal; without a `dataDir` it is
+   * refused. What is being opened or maintained is given up. Idempotent.
    */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
 
   async #close(): Promise<void> {
-    const giveUp = () => this.#closing.abort();
-    if (!this.#open) giveUp();
+    const { closeGraceMs, dataDir } = this.#settings;
+    const isOpen = await isSettled(this.#opening);
+    if (!isOpen) this.#closing.abort();
     const opened = await this.#opening?.catch(() => undefined);
     if (opened === undefined) return;
-    const timer = setTimeout(giveUp, this.#settings.closeGraceMs);
-    await opened.writer.close();
-    clearTimeout(timer);
-    giveUp();
-    await opened.database.close();
+    const { intake, destinations, resources } = opened;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), closeGraceMs / 2);
+    try {
+      const journalled = dataDir === undefined ? Promise.resolve() : intake.idle(late.signal);
+      await journalled;
+      await destinations.settle(late.signal, { patient: dataDir === undefined });
+    } finally {
+      clearTimeout(timer);
+    }
+    await destinations.close();
+    this.#closing.abort();
+    await resources.disposeAsync();
   }
 
   /** The same as {@linkcode close}. */
@@ -398,24 +491,69 @@ export class OTelStorageAdapter implements AsyncDisposable {
   }
 }
 
-interface Opened {
-  readonly database: Database;
-  readonly partitions: Partitions;
-  readonly writer: BatchWriter;
+interface Parts {
+  readonly lock: FolderLock | undefined;
+  readonly journal: Journal;
+  readonly letters: DeadLetters | undefined;
+  readonly store: PostgresStore;
+  readonly destinations: Destinations;
+  readonly intake: Intake;
 }
 
-/** What the sender of a request is told when the fault is not in its records. */
-function unavailable(cause: unknown): UnavailableError {
-  const failure = classify(cause);
-  const why = {
-    shutdown: "shutting down",
-    transient: "the database cannot be reached",
-    permanent: "the database takes no records",
-  }[failure.kind];
-  const wait = failure.kind === "transient" ? failure.retryAfterMs : undefined;
+interface Opened extends Parts {
+  /** Closes them all. */
+  readonly resources: AsyncDisposableStack;
+}
+
+const NO_LETTERS: DeadLetterStats = {
+  letters: 0,
+  bytes: 0,
+  maxBytes: 0,
+  written: 0,
+  repeated: 0,
+  dropped: 0,
+};
+
+async function isSettled(promise: Promise<unknown> | undefined): Promise<boolean> {
+  if (promise === undefined) return false;
+  const settled = promise.then(() => true, () => false);
+  return await Promise.race([settled, Promise.resolve().then(() => false)]);
+}
+
+/** Gives a dead letter to its destination once more. */
+async function resend(
+  store: PostgresStore,
+  destinations: Destinations,
+  { head, body }: Letter,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<LetterOutcome> {
+  const { destination } = head;
+  if (destination === DATABASE) {
+    try {
+      await store.storeLetter(head, body, signal);
+      return { outcome: "replayed", reason: "" };
+    } catch (error) {
+      if (!speaksAgainstRecords(error)) throw error;
+      return { outcome: "refused", reason: reasonOf(error) };
+    }
+  }
+  const forward = destinations.forward(destination);
+  if (forward === undefined) {
+    throw new RangeError(
+      `Cannot replay the dead letter ${head.name}: there is no destination '${destination}', ` +
+        "configure it or drop the letter",
+    );
+  }
+  const answer = await forward.send(head.signal, body, signal);
+  return answer.kind === "taken"
+    ? { outcome: "replayed", reason: answer.note }
+    : { outcome: "refused", reason: answer.reason };
+}
+
+function unavailable(why: string, cause?: unknown): UnavailableError {
   return new UnavailableError(
     `Cannot store the request: ${why}; send it again later`,
-    wait || RETRY_AFTER_MS,
+    RETRY_AFTER_MS,
     { cause },
   );
 }

@@ -6,6 +6,7 @@
 
 import { inspect } from "node:util";
 import * as z from "zod";
+import type { AdapterEvent } from "./adapter_events.ts";
 import type { GivenClient } from "./postgres/connect.ts";
 import type { PartitionWidth } from "./postgres/partition_width.ts";
 
@@ -20,32 +21,90 @@ export interface OTelStorageOptions {
    * `@db/postgres`. It stays open when the adapter is closed.
    */
   readonly client?: GivenClient;
+  /**
+   * A folder for the journal and the dead letters, made when absent; one process at a time. With it a
+   * request is acknowledged when it is synced there, whether the database can be reached or not.
+   *
+   * @default {undefined} The journal is in memory: a request is acknowledged when it is committed
+   */
+  readonly dataDir?: string;
+  /** Bytes of the journal on disk, at least 1 MiB. @default {1_073_741_824} */
+  readonly journalMaxBytes?: number;
+  /** Where else all that is received goes, as OTLP/HTTP. Needs `dataDir`. @default none */
+  readonly forwards?: readonly ForwardSettings[];
   /** The width of partitions. @default the finest from a day up that makes fewer than 50 */
   readonly partition?: PartitionWidth;
   /** How long telemetry is kept, in days, 1 to 3,650. @default {30} */
   readonly retentionDays?: number;
-  /** How often a batch is tried before its requests are refused, 1 to 10. @default {3} */
+  /** Attempts in a row that count as one failure for the breaker, 1 to 10. @default {3} */
   readonly maxRetries?: number;
-  /** How long one try may take, in milliseconds, 100 to 600,000. @default {30_000} */
+  /** How long one attempt to store may take, in milliseconds, 100 to 600,000. @default {30_000} */
   readonly attemptTimeoutMs?: number;
-  /** Batches that fail in a row before the database is left alone for a while, 1 to 100. @default {5} */
+  /** Failures in a row after which a destination is left alone for a while, 1 to 100. @default {5} */
   readonly circuitBreakerThreshold?: number;
   /** How long that while is, in milliseconds, 1 to 3,600,000. @default {60_000} */
   readonly circuitBreakerCooldownMs?: number;
-  /** Bytes of rows that wait or are being stored, at least 1 MiB. @default {67_108_864} */
+  /** Bytes of a journal in memory, at least 1 MiB. @default {67_108_864} */
   readonly maxBufferBytes?: number;
-  /** Records that wait or are being stored, at least 1. @default {500_000} */
-  readonly maxBufferRecords?: number;
-  /** How long a request waits behind others before it is refused, in milliseconds. @default {30_000} */
+  /**
+   * How long a request waits for the database before it is refused, in milliseconds, where the journal
+   * is in memory. It stays there: sent again, it is not stored twice. @default {30_000}
+   */
   readonly maxBufferAgeMs?: number;
-  /** How long a request waits for room in a full buffer, in milliseconds. @default {5_000} */
+  /** How long a request waits for room in a full journal, in milliseconds. @default {5_000} */
   readonly maxRoomWaitMs?: number;
   /** How long `close` waits for what is to be stored, in milliseconds, to 600,000. @default {8_000} */
   readonly closeGraceMs?: number;
+  /** Told of what is worth a line in a log; who logs limits the rate. @default nobody */
+  readonly onEvent?: (event: AdapterEvent) => void;
+}
+
+/** An OTLP destination. */
+export interface ForwardSettings {
+  /** Up to 64 of `A-Z a-z 0-9 . _ -`, not `postgres`. What is delivered is remembered by it. */
+  readonly name: string;
+  /** The base URL, `http:` or `https:`; `/v1/<signal>` is appended to its path. */
+  readonly url: string;
+  /** Sent with each request and never written anywhere. @default none */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Compress bodies. @default {false} */
+  readonly gzip?: boolean;
+  /** Where it starts in the journal when it is new. @default {"head"} */
+  readonly from?: "head" | "oldest";
+  /**
+   * What happens when the journal is full because it does not keep up: requests are refused, or the
+   * older half of what it lacks is skipped, and counted. @default {"refuse"}
+   */
+  readonly overflow?: "refuse" | "skip";
+  /** Where this process listens itself: a URL that leads there is refused. @default unknown */
+  readonly own?: {
+    /** The name or address listened on. */
+    readonly host: string;
+    /** The port listened on. */
+    readonly port: number;
+    /** Further names and addresses of this machine. */
+    readonly addresses?: readonly string[];
+  };
 }
 
 /** The longest wait a timer can do. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const forwardSchema = z.strictObject({
+  name: z.string().regex(/^[\w.-]{1,64}$/, "has to be up to 64 of A-Z a-z 0-9 . _ -")
+    .refine((name) => name !== "postgres", "is the name of the database"),
+  // What is in them is for the destination to check, which shows none of it.
+  url: z.string(),
+  headers: z.record(z.string(), z.string()).default({}),
+  gzip: z.boolean().default(false),
+  from: z.enum(["head", "oldest"]).default("head"),
+  overflow: z.enum(["refuse", "skip"]).default("refuse"),
+  own: z.strictObject({
+    host: z.string(),
+    port: z.number(),
+    addresses: z.array(z.string()).readonly().default([]),
+  }).optional(),
+});
 
 const optionsSchema = z.strictObject({
   connectionString: z.string().regex(/^postgres(ql)?:\/\//, "has to be a postgres:// URL")
@@ -55,6 +114,9 @@ const optionsSchema = z.strictObject({
     (value) => typeof value === "function" || (typeof value === "object" && value !== null),
     "has to be a client",
   ).optional(),
+  dataDir: z.string().min(1).optional(),
+  journalMaxBytes: z.number().int().min(1 << 20).default(1 << 30),
+  forwards: z.array(forwardSchema).readonly().default([]),
   partition: z.enum(["hour", "day", "week", "month"]).optional(),
   retentionDays: z.number().int().min(1).max(3650).default(30),
   maxRetries: z.number().int().min(1).max(10).default(3),
@@ -62,10 +124,13 @@ const optionsSchema = z.strictObject({
   circuitBreakerThreshold: z.number().int().min(1).max(100).default(5),
   circuitBreakerCooldownMs: z.number().int().min(1).max(3_600_000).default(60_000),
   maxBufferBytes: z.number().int().min(1 << 20).default(64 << 20),
-  maxBufferRecords: z.number().int().min(1).default(500_000),
   maxBufferAgeMs: z.number().int().min(1).max(MAX_TIMER_MS).default(30_000),
   maxRoomWaitMs: z.number().int().min(0).max(MAX_TIMER_MS).default(5_000),
   closeGraceMs: z.number().int().min(0).max(600_000).default(8_000),
+  onEvent: z.custom<(event: AdapterEvent) => void>(
+    (value) => typeof value === "function",
+    "has to be a function",
+  ).default(() => () => {}),
 });
 
 /** The options with their defaults. */
@@ -75,31 +140,42 @@ export type AdapterSettings = Readonly<z.infer<typeof optionsSchema>>;
  * Checks the options and fills in the defaults.
  *
  * @throws {RangeError} An option is unknown or out of range; the message names it and its value, but no
- * connection string, which may hold a password.
+ * connection string and no header, which may hold a password.
  */
 export function adapterSettings(options: OTelStorageOptions): AdapterSettings {
   const { data, error } = optionsSchema.safeParse(options);
   if (error !== undefined) {
-    const { path: [name], message } = error.issues[0]!;
+    const { path, message } = error.issues[0]!;
+    const value = path.reduce<unknown>(
+      (from, name) => (Object(from) as Record<PropertyKey, unknown>)[name],
+      options,
+    );
+    throw refusal(message, path, value);
+  }
+  const { connectionString, pgliteDir, client, dataDir, forwards } = data;
+  const given = [connectionString, pgliteDir, client].filter((value) => value !== undefined);
+  if (given.length !== 1) {
     throw refusal(
-      message,
-      name,
-      (options as Record<PropertyKey, unknown> | undefined)?.[name ?? ""],
+      `give one of connectionString, pgliteDir and client, not ${
+        given.length === 0 ? "none" : given.length
+      }`,
     );
   }
-  const { connectionString, pgliteDir, client } = data;
-  const given = [connectionString, pgliteDir, client].filter((value) => value !== undefined);
-  if (given.length === 1) return data;
-  throw refusal(
-    `give one of connectionString, pgliteDir and client, not ${
-      given.length === 0 ? "none" : given.length
-    }`,
-  );
+  if (forwards.length > 0 && dataDir === undefined) {
+    throw refusal("forwards need a dataDir: what is not delivered yet is kept there");
+  }
+  const names = forwards.map(({ name }) => name);
+  const twice = names.findIndex((name, n) => names.indexOf(name) !== n);
+  if (twice >= 0) throw refusal("there is one of this name already", ["forwards", twice, "name"]);
+  return data;
 }
 
-function refusal(message: string, name?: PropertyKey, value?: unknown): RangeError {
-  const secret = name === "connectionString" || name === "client";
-  const shown = secret ? "" : `: ${inspect(value, { depth: 0 })}`;
-  const what = name === undefined ? "" : ` with '${String(name)}'${shown}`;
+/** What may hold a password. */
+const SECRETS: ReadonlySet<PropertyKey> = new Set(["connectionString", "client", "url", "headers"]);
+
+function refusal(message: string, path: readonly PropertyKey[] = [], value?: unknown): RangeError {
+  const isSecret = path.some((name) => SECRETS.has(name));
+  const shown = isSecret || value === undefined ? "" : `: ${inspect(value, { depth: 0 })}`;
+  const what = path.length === 0 ? "" : ` with '${path.map(String).join(".")}'${shown}`;
   return new RangeError(`Cannot create OTelStorageAdapter${what} (${message})`);
 }

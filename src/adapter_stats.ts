@@ -1,18 +1,21 @@
 /**
- * What the adapter tells of itself: the ledger of every record, the journal, and each destination.
+ * The numbers of an adapter: what came in, what became of it at each destination, what is kept.
+ *
+ * They are taken at one moment, and at any moment
  *
  *     received = rejected + duplicates + accepted
  *     accepted = delivered + pending + dead + skipped      for each destination
+ *
+ * in records of each signal: spans, log records, metric points.
  *
  * @module
  */
 
 import type { DeadLetterStats } from "./dead_letters.ts";
 import type { DeliveryStats } from "./delivery_state.ts";
-import type { JournalStats } from "./journal.ts";
-import type { Counts } from "./sink.ts";
+import type { Counts, JournalStats } from "./journal.ts";
 
-/** Numbers about an adapter, taken at one moment. */
+/** Numbers about an adapter. */
 export interface AdapterStats {
   /** Records of answered requests: rejected, duplicates and accepted. */
   readonly received: Counts;
@@ -20,21 +23,21 @@ export interface AdapterStats {
   readonly rejected: Counts;
   /** Valid records of requests that were sent again, since the process began. */
   readonly duplicates: Counts;
-  /** Valid records in the journal, since the journal began. */
+  /** Valid records in the journal since it began. */
   readonly accepted: Counts;
   /** The journal. */
-  readonly journal: AdapterJournalStats;
-  /** What destinations would not take. */
+  readonly journal: JournalNumbers;
+  /** What destinations will never take. */
   readonly deadLetters: DeadLetterStats;
-  /** Postgres first, then those that are forwarded to. */
+  /** The database first, then the forwards in the order in which they were given. */
   readonly destinations: readonly DestinationStats[];
 }
 
-/** Numbers about the journal of an adapter. */
-export interface AdapterJournalStats extends JournalStats {
+/** Numbers about a journal, and which one it is. */
+export interface JournalNumbers extends JournalStats {
   /** A UUID, new for a new or emptied folder. */
   readonly id: string;
-  /** Where it is kept. */
+  /** Whether it outlives the process. */
   readonly kind: "disk" | "memory";
   /** Position of the oldest record kept. */
   readonly oldest: bigint;
@@ -42,12 +45,12 @@ export interface AdapterJournalStats extends JournalStats {
   readonly head: bigint;
 }
 
-/** Numbers about one destination. */
+/** Numbers about a destination. */
 export interface DestinationStats extends DeliveryStats {
-  /** How it is delivered to. */
+  /** What it is. */
   readonly kind: "postgres" | "otlp";
-  /** Where it is, without secrets. */
+  /** Where it is, without passwords and queries. */
   readonly url: string;
-  /** Records the other side said it rejected in requests it took; among the delivered. */
+  /** Records that it said it rejected, of requests it took; they are among the delivered. */
   readonly rejectedThere: Counts;
 }

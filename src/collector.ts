@@ -17,7 +17,12 @@
  */
 
 import { join } from "node:path";
-import { OTelStorageAdapter, UnavailableError, type UpkeepReport } from "./adapter.ts";
+import {
+  OTelStorageAdapter,
+  type OTelStorageOptions,
+  UnavailableError,
+  type UpkeepReport,
+} from "./adapter.ts";
 import { askCollector } from "./ask_collector.ts";
 import { VERSION } from "./assets.ts";
 import { HELP, readSettings, type Settings, UsageError } from "./collector_args.ts";
@@ -82,7 +87,6 @@ async function serve(settings: Settings): Promise<void> {
     );
   }
   const stopping = stopSignal();
-  using lock = settings.database === undefined ? await lockFolder(settings.dataDir) : undefined;
   await using adapter = adapterFor(settings);
   if (adapter.warning !== "") log("warn", adapter.warning);
   const closing = new AbortController();
@@ -90,21 +94,23 @@ async function serve(settings: Settings): Promise<void> {
   await Promise.race([adapter.init(), stopped]);
   if (stopping.aborted) return;
 
-  const database = await adapter.database();
   const answer = handler({
     store: storeUntil(stopping, closing.signal, adapter),
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,
-    admin: adminOf(adapter, database),
+    admin: adminOf(adapter),
     onError: (error) => log("error", "could not store a request", { error }),
   });
   const requests = new InFlight();
   const server = listen(settings, (request, info) => requests.track(answer(request, info)));
   const url = urlOf(settings.host, server.addr.port);
-  lock?.describe({ url: urlOf(reachable(settings.host), server.addr.port) });
+  await adapter.announce({ url: urlOf(reachable(settings.host), server.addr.port) });
   console.log(`otel-storage ${VERSION} listening on ${url}`);
-  log("info", "storing", { driver: database.driver, in: placeOf(settings) });
+  log("info", "keeping", { in: placeOf(settings), journal: settings.dataDir });
+  for (const { name, url } of settings.forwards) {
+    log("info", "forwarding", { to: name, at: withoutQuery(url) });
+  }
 
   const maintaining = maintainHourly(adapter, stopping);
   await stopped;
@@ -176,15 +182,16 @@ function storeUntil(
   return {
     room: (options) => observed(stopping, () => adapter.room(options)),
     write: (signal, body, options) => observed(closing, () => adapter.write(signal, body, options)),
-    health: () => adapter.health(),
+    // A database that is away is no reason to turn senders away.
+    health: async () => ({ ok: (await adapter.health()).accepting }),
   };
 }
 
-function adminOf(adapter: OTelStorageAdapter, database: Database): Admin {
+function adminOf(adapter: OTelStorageAdapter): Admin {
   return {
     query: async (sql, options) => {
       try {
-        return await querySql(database, sql, options);
+        return await querySql(await adapter.database(options), sql, options);
       } catch (error) {
         if (options.signal.aborted) throw error;
         const status = classify(error).kind === "permanent" ? 400 : 503;
@@ -239,7 +246,7 @@ async function maintain(settings: Settings): Promise<unknown> {
     const { body } = await askCollector({ url, token: settings.token }, "/api/maintain", {});
     return JSON.parse(body);
   }, async () => {
-    await using adapter = adapterFor(settings);
+    await using adapter = adapterFor({ ...settings, forwards: [] }, { journal: false });
     await adapter.init();
     return countsOf(await adapter.maintain());
   });
@@ -304,16 +311,46 @@ function print({ lines, truncated }: SqlRows, { json }: Settings): void {
   if (truncated) console.error(`otel-storage: stopped after ${lines.length} rows; there are more`);
 }
 
-function adapterFor(settings: Settings): OTelStorageAdapter {
-  const { database, partition, retentionDays, breakerCooldownMs } = settings;
+/** `journal: false`: for looking after the database alone. */
+function adapterFor(settings: Settings, { journal = true } = {}): OTelStorageAdapter {
+  const { database, partition, retentionDays, breakerCooldownMs, attemptTimeoutMs } = settings;
   return new OTelStorageAdapter({
     ...database === undefined
       ? { pgliteDir: embeddedFolder(settings) }
       : { connectionString: database },
     ...partition === undefined ? {} : { partition },
     retentionDays,
+    attemptTimeoutMs,
     circuitBreakerCooldownMs: breakerCooldownMs,
+    ...journal ? { ...journalOf(settings) } : {},
+    onEvent: ({ level, message, fields }) => log(level, message, fields),
   });
+}
+
+/** Where what comes is kept until all have it, and who they are. */
+function journalOf(settings: Settings): Partial<OTelStorageOptions> {
+  const { dataDir, journalMaxBytes, host, port } = settings;
+  const own = port === 0 ? {} : { own: { host, port, addresses: addressesOf(host) } };
+  return {
+    dataDir,
+    journalMaxBytes,
+    forwards: settings.forwards.map(({ name, url, headers }) => ({
+      name,
+      url,
+      headers,
+      gzip: settings.forwardCompression === "gzip",
+      from: settings.forwardFrom,
+      overflow: settings.forwardOverflow,
+      ...own,
+    })),
+  };
+}
+
+/** The addresses of this machine, for who listens on all of them; none where they may not be asked. */
+function addressesOf(host: string): string[] {
+  if (host !== "0.0.0.0" && host !== "::") return [];
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
+  return state === "granted" ? Deno.networkInterfaces().map(({ address }) => address) : [];
 }
 
 function targetOf(settings: Settings): string | { pgliteDir: string } {
@@ -328,6 +365,11 @@ function embeddedFolder({ dataDir }: Settings): string {
 function placeOf(settings: Settings): string {
   const url = URL.parse(settings.database ?? "");
   return url === null ? embeddedFolder(settings) : `${url.host}${url.pathname}`;
+}
+
+function withoutQuery(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
 }
 
 function urlOf(host: string, port: number): string {

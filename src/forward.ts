@@ -15,12 +15,12 @@
  * @module
  */
 
-import { Destination, type DestinationOptions } from "./forward_request.ts";
+import { type Answer, Destination, type DestinationOptions } from "./forward_request.ts";
 import type { JournalRecord } from "./journal.ts";
 import type { Signal } from "./record.ts";
 import { type Counts, type DeadLetter, type Delivered, noCounts, type Sink } from "./sink.ts";
 
-export { type DestinationOptions, ForwardError } from "./forward_request.ts";
+export { type Answer, type DestinationOptions, ForwardError } from "./forward_request.ts";
 
 /** Something worth a line in a log. It may come with each request: who logs limits the rate. */
 export type ForwardEvent =
@@ -133,6 +133,18 @@ export class ForwardSink implements Sink {
     if (failure === undefined) return report;
     if (report.next === from) throw failure;
     return { ...report, failure };
+  }
+
+  /**
+   * Sends one body by itself, in no order with the others: a dead letter that is tried again.
+   *
+   * @throws {ForwardError} The destination cannot be reached, is busy or not set up.
+   * @throws The reason of `abort`.
+   */
+  async send(signal: Signal, body: Uint8Array, abort: AbortSignal): Promise<Answer> {
+    const answer = await this.#destination.post(signal, body, abort);
+    this.#requests++;
+    return answer;
   }
 
   /** Sends records of one signal as one request; in halves if it is refused. */

@@ -59,8 +59,8 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
   ],
   [
-    ["postgres/migrate.ts"],
     [
+      "postgres/migrate.ts",
       "postgres/partition_width.ts",
       "postgres/partitions.ts",
       "postgres/ranges.ts",
@@ -80,8 +80,9 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/transcode_metric.ts",
       "postgres/transcode.ts",
       "postgres/sink.ts",
+      "postgres/streams.ts",
       "postgres/database_sink.ts",
-      "postgres/writer.ts",
+      "postgres/store.ts",
     ],
     ["postgres/json_value.ts", "postgres/stored.ts", "filter_sql.ts", "query.ts"],
     [
@@ -94,7 +95,16 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
     ["forward_address.ts", "forward_request.ts", "forward.ts"],
   ],
-  [["adapter_options.ts", "adapter_stats.ts", "adapter.ts"]],
+  [[
+    "refusals.ts",
+    "adapter_events.ts",
+    "adapter_options.ts",
+    "adapter_stats.ts",
+    "intake.ts",
+    "letter_box.ts",
+    "destinations.ts",
+    "adapter.ts",
+  ]],
   [[
     "byte_budget.ts",
     "request_error.ts",

@@ -92,6 +92,12 @@ export interface Database extends Queryable, AsyncDisposable {
     run: (transaction: Transaction) => Promise<T>,
     options?: { readonly signal?: AbortSignal },
   ): Promise<T>;
+  /**
+   * Makes what was committed outlive a power cut. Returns at once where every commit does so by itself.
+   *
+   * @throws What the database or the file system says; nothing can be said about what is durable then.
+   */
+  secure(): Promise<void>;
   /** Ends every connection. Idempotent; what is in flight gets 5 s. */
   close(): Promise<void>;
 }

@@ -1,21 +1,46 @@
 /**
  * The sink of a journal that is a Postgres: what {@linkcode PostgresSink} stores, told apart.
  *
- * A batch that the database refuses for what is in it is halved until a request stands alone, and that
- * one is taken apart into its records. Which of them it is that the database refuses is found in
- * transactions that are rolled back; then one transaction stores the others and moves the position, and
- * those become dead letters.
+ * Many records are cut into slices that are stored side by side. A slice that the database refuses for
+ * what is in it is halved until a request stands alone, and that one is taken apart into its records.
+ * Which of them it is that the database refuses is found in transactions that are rolled back; then
+ * one transaction stores the others and moves the position, and those become dead letters.
  *
  * @module
  */
 
+import { inspect } from "node:util";
+import { z } from "zod";
 import type { JournalRecord } from "../journal.ts";
 import { splitRequest } from "../otlp_split.ts";
 import type { Signal } from "../record.ts";
-import { type Bury, type DeadLetter, type Delivered, noCounts, type Sink } from "../sink.ts";
+import {
+  type Bury,
+  type Counts,
+  type DeadLetter,
+  type Delivered,
+  noCounts,
+  type Sink,
+} from "../sink.ts";
 import { Batch } from "./batch.ts";
-import { type PostgresSink, speaksAgainstRecords } from "./sink.ts";
-import type { Transcoder } from "./transcode.ts";
+import { isReroute, type PostgresSink, rerouted, speaksAgainstRecords } from "./sink.ts";
+import { countsOf, cut, fill, type Request, type RequestTranscoder, Streams } from "./streams.ts";
+
+/** Options of {@linkcode DatabaseSink}. */
+export interface DatabaseSinkOptions {
+  /**
+   * Slices that are stored side by side, each on a connection of its own, 1 to 8. An embedded
+   * database has one connection and gets one. Default 2.
+   */
+  readonly streams?: number;
+  /** Bytes of requests that are worth a stream of their own. Default 256 KiB. */
+  readonly sliceBytes?: number;
+}
+
+const OPTIONS = z.strictObject({
+  streams: z.int().min(1).max(8).default(2),
+  sliceBytes: z.int().min(1).default(256 << 10),
+});
 
 /** One record of a request, as a request of its own. */
 interface Part {
@@ -32,16 +57,38 @@ interface Poison extends Part {
 /** Delivers to a database. */
 export class DatabaseSink implements Sink {
   readonly #sink: PostgresSink;
-  readonly #transcoder: Transcoder;
-  readonly #batch = new Batch();
+  readonly #transcoder: RequestTranscoder;
+  readonly #most: number;
+  readonly #sliceBytes: number;
+  readonly #batch: Batch;
+  readonly #streams: Streams;
 
-  constructor(sink: PostgresSink, transcoder: Transcoder) {
+  /**
+   * @param options See {@linkcode DatabaseSinkOptions}.
+   * @throws {RangeError} An option is unknown or out of range; the message names it and its value.
+   */
+  constructor(
+    sink: PostgresSink,
+    transcoder: RequestTranscoder,
+    options: DatabaseSinkOptions = {},
+  ) {
+    const { streams, sliceBytes } = checked(options);
     this.#sink = sink;
     this.#transcoder = transcoder;
+    this.#most = sink.isEmbedded ? 1 : streams;
+    this.#sliceBytes = sliceBytes;
+    const batches = Array.from({ length: this.#most }, () => new Batch());
+    this.#batch = batches[0]!;
+    this.#streams = new Streams(sink, transcoder, batches);
   }
 
-  /** Where the database stands in this journal, undefined when it has never heard of it. */
+  /**
+   * Where the database stands in this journal, undefined when it has never heard of it. Waits for a
+   * transaction whose outcome is open.
+   */
   async position(signal: AbortSignal): Promise<bigint | undefined> {
+    // It may be another database by now, or an older copy: what it has is not known any more.
+    this.#transcoder.forget();
     return await this.#sink.position(signal);
   }
 
@@ -51,33 +98,65 @@ export class DatabaseSink implements Sink {
     signal: AbortSignal,
     bury: Bury,
   ): Promise<Delivered> {
-    const { next } = records.at(-1)!;
+    const slices = cut(records, this.#most, this.#sliceBytes);
+    if (slices.length === 1) return await this.#alone(records, signal, bury);
+    const { stored, failure } = await this.#streams.store(slices, signal);
+    const settled = stored.map((delivered, n): Delivered => ({
+      next: slices[n]!.at(-1)!.next,
+      delivered,
+      dead: [],
+    }));
+    if (failure === undefined) return settled.reduce(joined);
+    const [refused, ...others] = slices.slice(stored.length);
+    const isRefused = speaksAgainstRecords(failure) || isReroute(failure);
+    const parts = [
+      ...settled.map((delivered) => () => Promise.resolve(delivered)),
+      () => isRefused ? this.#alone(refused!, signal, bury) : Promise.reject(failure),
+    ];
+    if (others.length > 0) parts.push(() => this.deliver(others.flat(), signal, bury));
+    return await inTurn(parts);
+  }
+
+  /** Stores records in one stream. */
+  async #alone(
+    records: readonly JournalRecord[],
+    signal: AbortSignal,
+    bury: Bury,
+  ): Promise<Delivered> {
     try {
-      const batch = this.#fill(records);
-      await this.#sink.store(batch, next, signal);
-      return { next, delivered: countsOf(batch), dead: [] };
+      return { ...await this.#store(records, records.at(-1)!.next, signal), dead: [] };
     } catch (error) {
       if (!speaksAgainstRecords(error)) throw error;
       if (records.length === 1) return await this.#apart(records[0]!, signal, bury);
     }
     const half = records.length >> 1;
-    const first = await this.deliver(records.slice(0, half), signal, bury);
-    if (first.failure !== undefined) return first;
-    try {
-      return joined(first, await this.deliver(records.slice(half), signal, bury));
-    } catch (failure) {
-      // The first half is settled, whatever becomes of the second.
-      return { ...first, failure };
-    }
+    return await inTurn([
+      () => this.#alone(records.slice(0, half), signal, bury),
+      () => this.#alone(records.slice(half), signal, bury),
+    ]);
+  }
+
+  async #store(
+    requests: readonly Request[],
+    next: bigint,
+    signal: AbortSignal,
+  ): Promise<{ readonly next: bigint; readonly delivered: Counts }> {
+    const batch = await this.#fill(requests, signal);
+    const from = this.#sink.at;
+    await rerouted(() => this.#sink.storeSlice(batch, { from, to: next, signal }));
+    return { next, delivered: countsOf(batch) };
   }
 
   /** A request that the database does not take as a whole. */
   async #apart(record: JournalRecord, signal: AbortSignal, bury: Bury): Promise<Delivered> {
-    const parts = splitRequest(record.signal, record.body)
-      .map((body, index) => ({ index, body }))
-      .filter(({ body }) => this.#accepts(record, body));
+    const parts: Part[] = [];
+    for (const [index, body] of splitRequest(record.signal, record.body).entries()) {
+      // Those that are invalid were rejected when the request came.
+      const { count } = await this.#fill([{ ...record, body }], signal);
+      if (count === 1) parts.push({ index, body });
+    }
     const poisons: Poison[] = [];
-    let good = parts;
+    let good: readonly Part[] = parts;
     for (;;) {
       const found = await this.#poisons(record, good, signal);
       if (found.length === 0) break;
@@ -88,9 +167,8 @@ export class DatabaseSink implements Sink {
     const dead = poisons.map((poison) => letterOf(record, poison));
     // Before the position moves past them: once it has, nothing brings them back.
     await bury(dead);
-    const batch = this.#fill(good.map(({ body }) => ({ ...record, body })));
-    await this.#sink.store(batch, record.next, signal);
-    return { next: record.next, delivered: countsOf(batch), dead };
+    const requests = good.map(({ body }) => ({ ...record, body }));
+    return { ...await this.#store(requests, record.next, signal), dead };
   }
 
   /** Those parts that the database refuses, found by halves. */
@@ -127,7 +205,8 @@ export class DatabaseSink implements Sink {
   ): Promise<unknown> {
     if (parts.length === 0) return undefined;
     try {
-      await this.#sink.probe(this.#fill(parts.map(({ body }) => ({ ...record, body }))), signal);
+      const requests = parts.map(({ body }) => ({ ...record, body }));
+      await this.#sink.probe(await this.#fill(requests, signal), signal);
       return undefined;
     } catch (error) {
       if (speaksAgainstRecords(error)) return error;
@@ -135,26 +214,26 @@ export class DatabaseSink implements Sink {
     }
   }
 
-  /** Whether a part is a valid record: those that are not were rejected when the request came. */
-  #accepts(record: JournalRecord, body: Uint8Array): boolean {
-    return this.#fill([{ ...record, body }]).count === 1;
-  }
-
-  #fill(
-    records: readonly Pick<JournalRecord, "signal" | "body" | "arrivalUnixNano">[],
-  ): Batch {
-    const batch = this.#batch;
-    batch.clear();
-    for (const { signal, body, arrivalUnixNano } of records) {
-      this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
-    }
-    return batch;
+  async #fill(requests: readonly Request[], signal: AbortSignal): Promise<Batch> {
+    return await fill(this.#batch, this.#transcoder, requests, signal);
   }
 }
 
-function countsOf(batch: Batch): Record<Signal, number> {
-  const { traces, logs, metrics } = batch;
-  return { traces: traces.count, logs: logs.count, metrics: metrics.count };
+/** What became of all parts, or of those before the first that failed. At least one part. */
+async function inTurn(parts: readonly (() => Promise<Delivered>)[]): Promise<Delivered> {
+  let settled: Delivered | undefined;
+  for (const part of parts) {
+    try {
+      const delivered = await part();
+      settled = settled === undefined ? delivered : joined(settled, delivered);
+    } catch (failure) {
+      if (settled === undefined) throw failure;
+      // Those before are settled, whatever becomes of this one.
+      return { ...settled, failure };
+    }
+    if (settled.failure !== undefined) break;
+  }
+  return settled!;
 }
 
 function joined(first: Delivered, second: Delivered): Delivered {
@@ -165,6 +244,15 @@ function joined(first: Delivered, second: Delivered): Delivered {
     }
   }
   return { ...second, delivered, dead: [...first.dead, ...second.dead] };
+}
+
+function checked(options: DatabaseSinkOptions): z.output<typeof OPTIONS> {
+  const parsed = OPTIONS.safeParse(options, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const { path: [option = "options"], message, input } = parsed.error.issues[0]!;
+  throw new RangeError(`Cannot store with '${String(option)}': ${inspect(input)} (${message})`, {
+    cause: parsed.error,
+  });
 }
 
 function letterOf(record: JournalRecord, { index, body, error }: Poison): DeadLetter {

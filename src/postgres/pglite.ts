@@ -7,6 +7,8 @@
  * @module
  */
 
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { CallbackSession } from "./callback_session.ts";
 import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
 import { PGliteClient, type PGliteInstance } from "./pglite_instance.ts";
@@ -143,6 +145,11 @@ class WorkerSource implements SessionSource {
     }
   }
 
+  /** PGlite never does. */
+  async syncFiles(): Promise<void> {
+    if (!this.#dataDir.startsWith(MEMORY)) await syncTree(this.#dataDir);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const embedded = this.#process;
@@ -175,6 +182,20 @@ class WorkerSource implements SessionSource {
       throw error;
     }
     return embedded;
+  }
+}
+
+/** Syncs a file, or all files of a folder and of those in it, and then the folder. */
+async function syncTree(path: string): Promise<void> {
+  try {
+    await using handle = await open(path, "r");
+    if ((await handle.stat()).isDirectory()) {
+      for (const name of await readdir(path)) await syncTree(join(path, name));
+    }
+    await handle.sync();
+  } catch (error) {
+    // Removed meanwhile: what it held is elsewhere, or wanted by nobody.
+    if ((error as { code?: unknown }).code !== "ENOENT") throw error;
   }
 }
 

@@ -30,6 +30,8 @@ export interface SessionSource {
   readonly driver: string;
   /** Waits for a connection. Bounded by the driver's connect timeout once there is room for one. */
   acquire(): Promise<Session>;
+  /** Syncs the files of a database that does not do so itself; absent for all others. */
+  syncFiles?(): Promise<void>;
   /** Ends every connection, at once. */
   close(): Promise<void>;
 }
@@ -185,6 +187,12 @@ export class SessionDatabase implements Database {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<T> {
     return this.#use((lease) => this.#transact(lease, run), options.signal);
+  }
+
+  async secure(): Promise<void> {
+    if (this.#source.syncFiles === undefined) return;
+    await this.query("checkpoint");
+    await this.#track(this.#source.syncFiles());
   }
 
   close(): Promise<void> {

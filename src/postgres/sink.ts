@@ -2,9 +2,9 @@
  * Stores batches of rows, each exactly once.
  *
  * The transaction that copies rows also moves the position of the journal they came from, by
- * compare-and-set, as its last statement. A transaction whose outcome is unknown (the connection was
- * lost at commit) is therefore safe to try again: if it did commit, the position has moved, the second
- * try finds that and stores nothing.
+ * compare-and-set, as its last statement. So what is in the database is always the journal up to its
+ * position, whoever stored it. A transaction whose outcome is unknown (the connection was lost at
+ * commit) holds the position's row until it has ended: who asks for the position waits for it.
  *
  * @module
  */
@@ -17,6 +17,28 @@ import type { Partitions } from "./partitions.ts";
 /** The position of the journal is not where this writer has left it. Nothing was stored. */
 export class PositionError extends Error {
   override readonly name = "PositionError";
+  /** Where it is; undefined when the database does not know the journal. */
+  readonly at: bigint | undefined;
+
+  /** @param at Where it is. */
+  constructor(message: string, at?: bigint) {
+    super(message);
+    this.at = at;
+  }
+}
+
+/** A stretch of the journal, stored as one. */
+export interface Slice {
+  /** Where it begins: the position as it has to be by then. */
+  readonly from: bigint;
+  /** Where it ends. */
+  readonly to: bigint;
+  /** The slice before: the position moves when this has resolved, and never when it rejects. */
+  readonly after?: Promise<unknown> | undefined;
+  /** Called when the transaction has begun: what the rows name is committed, a connection is had. */
+  readonly onBegun?: (() => void) | undefined;
+  /** Gives it up. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How often a batch is copied again when partitions are made under it. */
@@ -25,17 +47,53 @@ const MAX_REROUTES = 5;
 /** Writes batches in order. */
 export class PostgresSink {
   readonly #database: Database;
-  readonly #partitions: Partitions;
+  readonly #partitions: Pick<Partitions, "ensureFor">;
   readonly #journalId: string;
   /** The database's position as far as this writer knows. */
   #at = 0n;
+  /** Whether the database has ever been found to have some of the journal. */
+  #known = false;
   #registered = false;
 
   /** @param journalId A uuid that no other writer uses. */
-  constructor(database: Database, partitions: Partitions, journalId: string) {
+  constructor(
+    database: Database,
+    partitions: Pick<Partitions, "ensureFor">,
+    journalId: string,
+  ) {
     this.#database = database;
     this.#partitions = partitions;
     this.#journalId = journalId;
+  }
+
+  /** The position as far as this writer knows: 0 at first, then what it found or moved it to. */
+  get at(): bigint {
+    return this.#at;
+  }
+
+  /** Whether the database is embedded, which has one connection. */
+  get isEmbedded(): boolean {
+    return this.#database.driver === "pglite";
+  }
+
+  /**
+   * Stores the rows of a slice and moves the journal's position from where it begins to its end.
+   *
+   * @throws {PositionError} The position is elsewhere.
+   * @throws The driver's error, or that of the slice before.
+   */
+  async storeSlice(batch: Batch, slice: Slice): Promise<void> {
+    const { to, after, onBegun, signal } = slice;
+    const options = signal === undefined ? {} : { signal };
+    await this.#prepare(batch, options);
+    await this.#database.transaction(async (transaction) => {
+      onBegun?.();
+      await copy(transaction, batch);
+      await after;
+      await this.#move(transaction, batch, slice);
+    }, options);
+    this.#at = to;
+    this.#known = true;
   }
 
   /**
@@ -46,36 +104,28 @@ export class PostgresSink {
    * @throws The driver's error, or {@linkcode PositionError}.
    */
   async store(batch: Batch, to: bigint, signal?: AbortSignal): Promise<void> {
-    if (to <= this.#at) return;
-    const options = signal === undefined ? {} : { signal };
-    await this.#prepare(batch, options);
-    for (let reroutes = 0;;) {
+    while (this.#at < to) {
       try {
-        await this.#database.transaction(async (transaction) => {
-          await copy(transaction, batch);
-          await this.#move(transaction, batch, to);
-        }, options);
-        break;
+        await rerouted(() => this.storeSlice(batch, { from: this.#at, to, signal }));
       } catch (error) {
-        if (error instanceof MovedError) {
-          this.#at = error.at;
-          if (error.at === to) break;
-          // What moved it was a batch given up earlier, its outcome unknown: it did commit after all.
-        } else if (!isReroute(error) || ++reroutes > MAX_REROUTES) {
-          throw error;
-        }
+        const at = error instanceof PositionError ? error.at ?? 0n : 0n;
+        if (at <= this.#at || at > to) throw error;
+        // What moved it was a batch given up earlier, its outcome unknown: it did commit after all.
+        this.#at = at;
       }
     }
-    this.#at = to;
   }
 
   /**
    * Where the database stands in this journal; waits for a transaction that is still moving it.
    *
-   * @returns `undefined` when nothing of the journal has been stored.
+   * @returns `undefined` when nothing of the journal has been stored; 0 when this writer knows that
+   * something was, so that the database has lost it.
    */
   async position(signal?: AbortSignal): Promise<bigint | undefined> {
     const options = signal === undefined ? {} : { signal };
+    // It may be another database by now, or an older copy.
+    this.#registered = false;
     await this.#register(options);
     const [row] = await this.#database.transaction(
       (transaction) =>
@@ -86,7 +136,8 @@ export class PostgresSink {
       options,
     );
     this.#at = row?.at ?? 0n;
-    return this.#at === 0n ? undefined : this.#at;
+    this.#known ||= this.#at > 0n;
+    return this.#known ? this.#at : undefined;
   }
 
   /**
@@ -126,7 +177,7 @@ export class PostgresSink {
     this.#registered = true;
   }
 
-  async #move(transaction: Transaction, batch: Batch, to: bigint): Promise<void> {
+  async #move(transaction: Transaction, batch: Batch, { from, to }: Slice): Promise<void> {
     const { traces, logs, metrics } = batch;
     const moved = await transaction.query(
       `update otel_data.journal_position
@@ -136,7 +187,7 @@ export class PostgresSink {
        returning at`,
       [
         this.#journalId,
-        this.#at,
+        from,
         to,
         traces.count,
         logs.count,
@@ -145,18 +196,30 @@ export class PostgresSink {
       ],
     );
     if (moved.length === 1) return;
-    // An earlier try may have committed; one that still is, is waited for here.
     const [position] = await transaction.query<{ at: bigint }>(
       "select at from otel_data.journal_position where journal_id = $1 for update",
       [this.#journalId],
     );
-    if (position !== undefined && position.at > this.#at && position.at <= to) {
-      throw new MovedError(position.at);
-    }
     throw new PositionError(
       `Cannot store a batch: journal ${this.#journalId} stands at ${position?.at ?? "nothing"}, ` +
-        `expected ${this.#at} (another process uses the same journal id, or the database was restored)`,
+        `expected ${from} (another process uses the same journal id, or the database was restored)`,
+      position?.at,
     );
+  }
+}
+
+/**
+ * Tries again when partitions are made under the rows.
+ *
+ * @throws What the last try threw.
+ */
+export async function rerouted(attempt: () => Promise<void>): Promise<void> {
+  for (let reroutes = 0;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isReroute(error) || ++reroutes > MAX_REROUTES) throw error;
+    }
   }
 }
 
@@ -168,15 +231,6 @@ async function copy(transaction: Transaction, batch: Batch): Promise<void> {
 
 /** Ends a transaction that was only a trial. */
 class RolledBack extends Error {}
-
-/** Rolls back a transaction that finds the position moved by an earlier try of this writer. */
-class MovedError extends Error {
-  readonly at: bigint;
-  constructor(at: bigint) {
-    super(`the position is ${at}`);
-    this.at = at;
-  }
-}
 
 /** What the clients call the constraint that was violated, at the places where they put it. */
 interface Refusal {
@@ -196,7 +250,7 @@ function refusal(error: unknown): { code: string; constraint: unknown } {
  * Whether rows were on their way to the default partition when a partition of their own was made:
  * a check violation that names no constraint. Another try finds the new partition.
  */
-function isReroute(error: unknown): boolean {
+export function isReroute(error: unknown): boolean {
   const { code, constraint } = refusal(error);
   return code === "23514" && !constraint;
 }

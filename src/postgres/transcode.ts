@@ -81,6 +81,11 @@ export class Transcoder {
     };
   }
 
+  /** Forgets what the database has of what records name: the next rows bring all of it along. */
+  forget(): void {
+    this.#dimensions.forget();
+  }
+
   /**
    * Appends the records of a request to a batch.
    *

@@ -1,0 +1,193 @@
+/**
+ * The way in: a request is checked, counted and appended to the journal.
+ *
+ * It is acknowledged when nothing of it can be lost any more. In a journal on disk that is when it is
+ * synced; one in memory is lost with the process, so there it is when the database has it.
+ *
+ * @module
+ */
+
+import { type Counts, type Journal, JournalUnavailableError } from "./journal.ts";
+import { sum } from "./ledger.ts";
+import { Batch } from "./postgres/batch.ts";
+import { Dimensions } from "./postgres/dimensions.ts";
+import { Transcoder } from "./postgres/transcode.ts";
+import type { Signal } from "./record.ts";
+import type { Refusal } from "./refusals.ts";
+import { noCounts } from "./sink.ts";
+
+/** The request is not acknowledged, and sending the same again later will help. */
+export class UnavailableError extends Error {
+  /** Always `UnavailableError`. */
+  override readonly name = "UnavailableError";
+  /** When to try again, in milliseconds from now. */
+  readonly retryAfterMs: number;
+
+  /**
+   * Says that it is worth trying again.
+   *
+   * @param message Says what could not be done, why, and what to do.
+   * @param retryAfterMs When to try again, in milliseconds from now.
+   */
+  constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(message, options);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** What became of a request's records. */
+export interface WriteResult {
+  /** Records that are kept. */
+  readonly accepted: number;
+  /** Records that the protocol calls invalid, or the database refuses, and that are not kept. */
+  readonly rejected: number;
+  /** Why, for the client; empty when nothing was rejected. */
+  readonly message: string;
+}
+
+/** Waits until a journal that is lost with the process has been delivered up to a position. */
+export interface Settlement {
+  /**
+   * @param to All before it is settled when this resolves.
+   * @throws {UnavailableError} It takes too long, or is being closed.
+   */
+  until(to: bigint, signal: AbortSignal | undefined): Promise<void>;
+  /** What the database refused of the request at a position. */
+  refusal(position: bigint): Refusal | undefined;
+}
+
+/** The ledger of what came in, in records by signal. */
+export interface IntakeCounts {
+  /** Records of requests that were answered for: rejected, duplicates and accepted. */
+  readonly received: Counts;
+  /** Invalid ones, since the process began. */
+  readonly rejected: Counts;
+  /** Valid ones that were there already, since the process began. */
+  readonly duplicates: Counts;
+  /** Valid ones in the journal since it began. */
+  readonly accepted: Counts;
+}
+
+/** Takes requests into a journal. */
+export class Intake {
+  readonly #journal: Journal;
+  readonly #settlement: Settlement | undefined;
+  readonly #transcoder = new Transcoder(new Dimensions());
+  readonly #scratch = new Batch();
+  /** Writes that are not settled. */
+  readonly #writes = new Set<Promise<unknown>>();
+  #rejected: Counts = noCounts();
+
+  /**
+   * @param journal Where they go.
+   * @param settlement Present for a journal in memory.
+   */
+  constructor(journal: Journal, settlement?: Settlement) {
+    this.#journal = journal;
+    this.#settlement = settlement;
+  }
+
+  /** Numbers that fit together at any moment. */
+  get counts(): IntakeCounts {
+    const { accepted, stats: { duplicates } } = this.#journal;
+    const rejected = this.#rejected;
+    return { received: sum(sum(rejected, duplicates), accepted), rejected, duplicates, accepted };
+  }
+
+  /**
+   * Waits for room in the journal.
+   *
+   * @param onFull Called when there is none: it may make some.
+   * @throws {UnavailableError} There is none for too long.
+   * @throws The reason of `abort`.
+   */
+  async room(onFull: () => void, abort?: AbortSignal): Promise<void> {
+    try {
+      const room = this.#journal.room(abort && { signal: abort });
+      if (this.#journal.stats.waiting > 0) onFull();
+      await room;
+    } catch (error) {
+      throw asUnavailable(error);
+    }
+  }
+
+  /** Resolves when the requests that are being taken now are settled, or when the signal aborts. */
+  async idle(signal?: AbortSignal): Promise<void> {
+    const settled = Promise.allSettled(this.#writes);
+    if (signal === undefined) return void await settled;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onAbort = () => resolve();
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    await Promise.race([settled, promise]);
+    signal.removeEventListener("abort", onAbort);
+  }
+
+  /**
+   * Takes a request.
+   *
+   * @param body An Export…ServiceRequest in protobuf, not to be changed before the promise settles.
+   * @throws {OtlpDecodeError} The body is none. Nothing is kept.
+   * @throws {OtlpTooLargeError} Its rows take more than 256 MiB. Nothing is kept.
+   * @throws {UnavailableError} Send it again later; if it was kept after all, it is not kept twice.
+   * @throws The reason of `abort`; the request may have been kept.
+   */
+  async write(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<WriteResult> {
+    const written = this.#write(signal, body, abort);
+    this.#writes.add(written);
+    try {
+      return await written;
+    } catch (error) {
+      throw asUnavailable(error);
+    } finally {
+      this.#writes.delete(written);
+    }
+  }
+
+  async #write(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<WriteResult> {
+    abort?.throwIfAborted();
+    const arrivalUnixNano = BigInt(Date.now()) * 1_000_000n;
+    const checked = this.#check(signal, body, arrivalUnixNano);
+    const { accepted: count, rejected } = checked;
+    if (count === 0) {
+      this.#reject(signal, rejected);
+      return checked;
+    }
+    const request = { signal, body, count, arrivalUnixNano };
+    const { position } = await this.#journal.append(request, abort && { signal: abort });
+    this.#reject(signal, rejected);
+    if (this.#settlement === undefined) return checked;
+    await this.#settlement.until(position + 1n, abort);
+    return withRefusal(checked, this.#settlement.refusal(position));
+  }
+
+  #reject(signal: Signal, count: number): void {
+    this.#rejected = sum(this.#rejected, { ...noCounts(), [signal]: count });
+  }
+
+  /** Says what of a request is valid, by making the rows that it will be. */
+  #check(signal: Signal, body: Uint8Array, arrivalUnixNano: bigint): WriteResult {
+    try {
+      return this.#transcoder.transcode(signal, body, arrivalUnixNano, this.#scratch);
+    } finally {
+      this.#scratch.clear();
+    }
+  }
+}
+
+/** The journal's word that a request can be sent again, as that of the whole. */
+function asUnavailable(error: unknown): unknown {
+  if (!(error instanceof JournalUnavailableError)) return error;
+  return new UnavailableError(error.message, error.retryAfterMs, { cause: error });
+}
+
+function withRefusal(result: WriteResult, refusal: Refusal | undefined): WriteResult {
+  if (refusal === undefined) return result;
+  const { count, reason } = refusal;
+  const refused = `${count} refused by the database, the first one because ${reason}`;
+  return {
+    accepted: result.accepted - count,
+    rejected: result.rejected + count,
+    message: result.message === "" ? refused : `${result.message}; ${refused}`,
+  };
+}
