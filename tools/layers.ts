@@ -83,7 +83,15 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/database_sink.ts",
       "postgres/writer.ts",
     ],
-    ["postgres/json_value.ts", "postgres/stored.ts", "filter_sql.ts", "query.ts"],
+    [
+      "postgres/json_value.ts",
+      "postgres/stored.ts",
+      "filter_sql.ts",
+      "conditions.ts",
+      "query.ts",
+      "history_pages.ts",
+      "history.ts",
+    ],
     [
       "ledger.ts",
       "delivery_options.ts",
@@ -94,7 +102,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
     ["forward_address.ts", "forward_request.ts", "forward.ts"],
   ],
-  [["adapter_options.ts", "adapter.ts"]],
+  [["adapter_options.ts", "adapter.ts"], ["replay.ts"]],
   [["byte_budget.ts", "request_error.ts", "request_body.ts", "request_guard.ts", "server.ts"]],
   [
     [
