@@ -95,7 +95,7 @@ async function serve(settings: Settings): Promise<void> {
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,
-    admin: await adminOf(adapter, settings, stopping),
+    admin: await adminOf(adapter, stopping, () => ownOf({ ...settings, port: server.addr.port })),
     onError: (error) => log("error", "could not store a request", { error }),
   });
   const requests = new InFlight();
@@ -181,10 +181,11 @@ function storeUntil(
   };
 }
 
+/** @param own Where it listens; asked once it does. */
 async function adminOf(
   adapter: OTelStorageAdapter,
-  settings: Settings,
   stopping: AbortSignal,
+  own: () => DestinationOptions["own"],
 ): Promise<Admin> {
   return {
     query: async (sql, options) => {
@@ -203,7 +204,7 @@ async function adminOf(
     replay: async (request, { signal, onProgress }) => {
       const ended = AbortSignal.any([signal, stopping]);
       const database = await adapter.database({ signal: ended });
-      return await replayStored(database, request, { signal: ended, onProgress }, ownOf(settings));
+      return await replayStored(database, request, { signal: ended, onProgress }, own());
     },
   };
 }
