@@ -36,8 +36,9 @@ interface Written {
 }
 
 /**
- * Makes a log. The same message of the same level is written once in `everyMs`; the next line of it
- * says with `repeated` how many were left out. So messages are constant, and what varies is a field.
+ * Makes a log. The same message of the same level about the same `destination` is written once in
+ * `everyMs`; the next line of it says with `repeated` how many were left out. So messages are
+ * constant, and what varies is a field.
  *
  * @example Said twice, written once
  * ```ts
@@ -53,7 +54,8 @@ interface Written {
 export function createLog({ write, now, clock, everyMs = 10_000 }: LogOptions): Log {
   const written = new Map<string, Written>();
   return (level, message, fields = {}) => {
-    const key = `${level} ${message}`;
+    const said = `${level} ${message}`;
+    const key = `${said} ${fields.destination}`;
     const before = written.get(key);
     const at = clock();
     if (before !== undefined && at - before.at < everyMs) {
@@ -65,7 +67,7 @@ export function createLog({ write, now, clock, everyMs = 10_000 }: LogOptions): 
     written.set(key, { at, omitted: 0 });
     if (written.size > MAX_MESSAGES) written.delete(written.keys().next().value!);
     const repeated = before?.omitted || undefined;
-    write(`${new Date(now()).toISOString()} ${key}${fieldsText({ ...fields, repeated })}`);
+    write(`${new Date(now()).toISOString()} ${said}${fieldsText({ ...fields, repeated })}`);
   };
 }
 

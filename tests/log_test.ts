@@ -50,12 +50,15 @@ Deno.test("the same message is written once in ten seconds, the next one counts 
   ]);
 });
 
-Deno.test("another message and another level are not held back", () => {
+Deno.test("another message, another level and another destination are not held back", () => {
   const { log, lines } = testLog();
+  log("warn", "full", { destination: "vendor" });
+  log("warn", "full", { destination: "vendor" });
+  log("warn", "full", { destination: "other" });
   log("warn", "full");
   log("error", "full");
   log("warn", "empty");
-  assert.equal(lines.length, 3);
+  assert.equal(lines.length, 5);
 });
 
 Deno.test("the log remembers a bounded number of messages: the oldest is forgotten", () => {
