@@ -50,7 +50,7 @@ const OPTIONS = z.object({ maxBytes: z.int().min(1).default(MAX_BYTES) });
  * from one request to the next, so the reader may take any time between them.
  *
  * Each record is there once, however many share one time. Those that are stored meanwhile are there if
- * their time is later than what was read; with a collector that is storing, name `until`.
+ * nothing near their time was read yet; with a collector that is storing, name `until`.
  *
  * @throws {FilterFieldError} The filter names a field that the records of this signal do not have.
  * @throws {RangeError} A bound is no time, or `maxBytes` no whole number from 1.

@@ -8,7 +8,8 @@
  * What does move rows is `ensure`, out of the default partition: all rows of one time together. Then
  * the table of the last row is no longer theirs, and the rows of that one time are read once more
  * rather than not at all. (So they may be after a VACUUM FULL or CLUSTER by hand, in which case some
- * of them may also be left out.) Rows that are stored meanwhile are read if their time is still ahead.
+ * of them may also be left out.) Rows that are stored meanwhile are read if their time lies ahead of the
+ * window of the last page.
  *
  * The only index on time is a BRIN, which finds a range and gives no order. So each page sorts a window
  * of time that is about as wide as the page: it narrows where a page did not take all of it, and
@@ -39,8 +40,9 @@ export interface HistoryRange {
 
 /** Rows of a page at most. */
 export const PAGE_ROWS = 2_000;
-/** Rows that are asked for at a time; what a page can be too large by. */
-export const FETCH_ROWS = 100;
+/** Rows that are asked for first, and later at a time; what a page can be too large by. */
+const FIRST_ROWS = 100;
+const FETCH_ROWS = 400;
 
 /** By how much a window grows where there was little or nothing in it. */
 const WIDEN = 8n;
@@ -97,6 +99,8 @@ export async function* historyPages(
   maxBytes: number,
 ): AsyncGenerator<Row[]> {
   const abort = range.abort ? { signal: range.abort } : {};
+  // Refuses a range or a filter before anything is asked.
+  selection(signal, range, { from: range.since, to: range.until });
   let usual: bigint | undefined;
   for (const stretch of await stretches(database, signal, range)) {
     // Outside of the partitions is next to nothing.
@@ -107,7 +111,8 @@ export async function* historyPages(
     let last: Row | undefined;
     while (at < stretch.to) {
       const to = at + width < stretch.to ? wholeMicros(at + width) : stretch.to;
-      const { sql, parameters } = selection(signal, range, { from: at, to }, last);
+      const window = { from: at, to: to === END_OF_TIME ? undefined : to };
+      const { sql, parameters } = selection(signal, range, window, last);
       const { rows, isWhole } = await withRetry(
         () => readPage(database, sql, parameters, maxBytes, abort),
         abort,
@@ -144,7 +149,7 @@ export function selection(
   const where = new Conditions();
   where.time({
     ...(from !== undefined && { since: from }),
-    ...(to !== undefined && to < END_OF_TIME && { until: to }),
+    ...(to !== undefined && { until: to }),
   });
   if (filter !== undefined) {
     where.addSql(filterSql(filter, signal, (value) => where.parameter(value)));
@@ -180,14 +185,18 @@ async function readPage(
     );
     const rows: Row[] = [];
     let bytes = 0;
+    let count = FIRST_ROWS;
     while (true) {
-      const more = await transaction.query(`fetch ${FETCH_ROWS} from page`, [], abort);
+      const more = await transaction.query(`fetch ${count} from page`, [], abort);
       for (const row of more) {
         rows.push(row);
         bytes += sizeOf(row);
       }
-      if (more.length < FETCH_ROWS) return { rows, isWhole: true };
+      if (more.length < count) return { rows, isWhole: rows.length < PAGE_ROWS };
       if (rows.length >= PAGE_ROWS || bytes >= maxBytes) return { rows, isWhole: false };
+      // As many as there is room for if they are like those before.
+      const room = Math.ceil((maxBytes - bytes) * rows.length / Math.max(bytes, 1));
+      count = Math.min(room, FETCH_ROWS);
     }
   }, abort);
 }

@@ -105,6 +105,7 @@ const OTHER_REASONS = "other reasons";
 
 const OPTIONS = z.object({
   signals: z.array(z.enum(SIGNALS)).min(1).default([...SIGNALS]),
+  maxBytes: z.int().min(1).optional(),
   giveUpAfterMs: z.number().positive().max(2 ** 31 - 1).default(600_000),
 });
 
@@ -118,6 +119,7 @@ const OPTIONS = z.object({
  * @returns How each signal went.
  * @throws {ReplayError} It ended early: `giveUpAfterMs` passed for one request, the destination is not set
  * up, the database failed, or `abort` aborted, whose reason is then the cause.
+ * @throws The database's error or the reason of `abort` while records are counted; nothing was sent.
  * @throws {FilterFieldError} The filter names a field that records of one of the signals do not have;
  * nothing was sent.
  * @throws {RangeError} An option is out of range; nothing was sent.
