@@ -94,6 +94,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "history.ts",
     ],
     [
+      "ledger_note.ts",
       "ledger.ts",
       "delivery_options.ts",
       "delivery_state.ts",
