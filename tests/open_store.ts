@@ -68,6 +68,7 @@ export function observed(database: Database): { database: Database; asked: Asked
             }),
           options,
         ),
+      secure: () => database.secure(),
       close: () => database.close(),
       [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
     },
