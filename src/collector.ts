@@ -3,12 +3,12 @@
  * nothing.
  *
  * ```sh
- * deno run --allow-net --allow-env --allow-read --allow-write=./data \
+ * deno run --allow-net --allow-env --allow-read --allow-write=./data --allow-sys=statfs \
  *   jsr:@oneiric/otel-storage/collector
  * ```
  *
- * With `--database` it needs `--allow-net --allow-env` alone. `--help` lists its commands and flags.
- * When it can take requests it prints a line with `listening on http://HOST:PORT`; its log goes to
+ * `--help` lists its commands and flags. What is received is acknowledged when it is synced to the
+ * journal in the data folder; from there it goes to the database and to each forward. When it can take requests it prints a line with `listening on http://HOST:PORT`; its log goes to
  * stderr, a line an event. The first SIGINT or SIGTERM lets it finish what it has taken and exit with
  * 0 within 10 seconds, a second one ends it at once. It exits with 2 when it was asked for what cannot
  * be, with 1 when something failed.
@@ -34,6 +34,7 @@ import { statsJson } from "./stats_json.ts";
 import { type AdapterParts, countsOf, runSubcommand } from "./subcommands.ts";
 
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 /** All of stopping has to fit into 10 s; the adapter takes up to 8 of them. */
 const STOP_MS = 9_500;
 const IN_FLIGHT_MS = 1_000;
@@ -141,7 +142,7 @@ function stopSignal(): AbortSignal {
       log("info", "stopping", { signal: name });
       stopping.abort(new Error(`Stopped by ${name}`));
       setTimeout(() => {
-        log("warn", "stopped before all was finished; what was not stored was not acknowledged");
+        log("warn", "stopped before all was finished; what was acknowledged is in the journal");
         Deno.exit(0);
       }, STOP_MS);
     });
@@ -225,6 +226,7 @@ function listen(
 
 async function maintainHourly(adapter: OTelStorageAdapter, stopping: AbortSignal): Promise<void> {
   while (!stopping.aborted) {
+    let pause = HOUR_MS;
     try {
       const report = await adapter.maintain({ signal: stopping });
       log("info", "maintained", countsOf(report));
@@ -235,9 +237,10 @@ async function maintainHourly(adapter: OTelStorageAdapter, stopping: AbortSignal
         log("warn", "postponed", { what: what.join("; ") });
       }
     } catch (error) {
-      if (!stopping.aborted) log("error", "could not maintain", { error });
+      pause = MINUTE_MS;
+      if (!stopping.aborted) log("warn", "could not maintain, trying again", { error });
     }
-    await sleep(HOUR_MS, stopping);
+    await sleep(pause, stopping);
   }
 }
 
