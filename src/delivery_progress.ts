@@ -262,7 +262,6 @@ export class Progress {
   async #skipTo(to: bigint, passed: Counts): Promise<Counts> {
     const ledger = this.#ledger!;
     const skipped = difference(passed, ledger.passed);
-    ledger.forget(this.#position);
     ledger.lose(this.#position, { to, passed, dead: noCounts(), skipped });
     await this.#note();
     await this.#keep(to);

@@ -443,7 +443,7 @@ function database(world: World): (life: Life) => Sink {
     const store = async (records: readonly JournalRecord[], bury: Bury): Promise<Delivered> => {
       if (world.fails(0.1)) throw down();
       const judged = world.judge(records);
-      await bury(judged.answer.dead);
+      if (judged.answer.dead.length > 0) await bury(judged.answer.dead);
       const from = known;
       if (world.fails(0.1)) {
         late = () => {
@@ -471,10 +471,14 @@ function database(world: World): (life: Life) => Sink {
         life.call(async () => {
           if (world.happens(0.7)) return await store(records, bury);
           const some = records.slice(0, 1 + world.upTo(records.length));
+          const rest = records.slice(some.length);
+          const isAll = rest.length === 0 || world.happens(0.5);
+          // Some of the rest may be buried, and stored by a later attempt all the same.
+          if (isAll && rest.length > 0) await bury(world.judge(rest).answer.dead);
           const answer = await store(some, bury);
-          if (some.length === records.length || world.happens(0.5)) return answer;
+          if (isAll) return answer;
           try {
-            const { next, dead } = await store(records.slice(some.length), bury);
+            const { next, dead } = await store(rest, bury);
             return { ...answer, next, dead: [...answer.dead, ...dead] };
           } catch (failure) {
             return { ...answer, failure };
