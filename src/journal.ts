@@ -84,6 +84,17 @@ export interface Appended {
  */
 export type CursorStart = "oldest" | "head" | "external";
 
+/** What a journal should know about a destination. */
+export interface CursorOptions {
+  /**
+   * Makes durable what the destination has, for one that may forget it when the power fails. Called
+   * before something is removed that it has passed, and not again before there is more of it.
+   *
+   * @throws What it cannot do. Nothing is removed then; it is called again later.
+   */
+  readonly secure?: () => Promise<void>;
+}
+
 /** How far a destination has got. */
 export interface Cursor {
   /** The name of the destination. */
@@ -204,9 +215,10 @@ export interface Journal extends AsyncDisposable {
    *
    * @param name Up to 80 bytes of UTF-8.
    * @param start Where it starts if there is no cursor of the name. A damaged one is at the oldest.
+   * @param options See {@linkcode CursorOptions}. Those of the first call for the name hold.
    * @throws {RangeError} The name is empty or too long.
    */
-  cursor(name: string, start: CursorStart): Promise<Cursor>;
+  cursor(name: string, start: CursorStart, options?: CursorOptions): Promise<Cursor>;
   /**
    * Says that all destinations have got their cursors: from now on segments may go. Cursors without
    * a destination are told and hold nothing back. Without any cursor nothing goes.

@@ -81,7 +81,7 @@ class Life {
       rename: (from, to) => this.call(() => files.rename(from, to)),
       remove: (name) => this.call(() => files.remove(name)),
       sync: () => this.call(() => files.sync()),
-      freeBytes: () => this.call(() => files.freeBytes()),
+      space: () => this.call(() => files.space()),
     };
   }
 }

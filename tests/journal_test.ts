@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type JournalOptions, openJournal } from "../src/disk_journal.ts";
 import { type Appended, JournalFullError } from "../src/journal.ts";
 import { memoryJournal } from "../src/memory_journal.ts";
+import type { JournalFiles } from "../src/journal_files.ts";
 import { CrashingDisk, randomOf } from "./crashing_files.ts";
 import { Bench, textsOf } from "./journal_fixture.ts";
 
@@ -308,6 +309,32 @@ Deno.test("too little free disk is named in the refusal", async () => {
     assert.match(error.message, /its disk has 9\d\d bytes free, less than 1000/);
     return error instanceof JournalFullError;
   });
+});
+
+Deno.test("a tenth of a small disk is left free, 256 MiB of a large one, or what is asked for", async () => {
+  const MIB = 1 << 20;
+  const sizes: [number, number | undefined, number][] = [
+    [64 * MIB, undefined, 6.4 * MIB],
+    [2_560 * MIB, undefined, 256 * MIB],
+    [1_000_000 * MIB, undefined, 256 * MIB],
+    [64 * MIB, 0, 0],
+    [1_000_000 * MIB, 300 * MIB, 300 * MIB],
+  ];
+  for (const [totalBytes, minFreeBytes, least] of sizes) {
+    const bench = new Bench();
+    let freeBytes = Math.ceil(least) + 1_000;
+    const files: JournalFiles = {
+      ...bench.disk.boot(),
+      space: () => Promise.resolve({ freeBytes, totalBytes }),
+    };
+    const options = { maxWaitMs: 0, ...(minFreeBytes !== undefined && { minFreeBytes }) };
+    await using journal = await openJournal(files, options);
+    await bench.append(journal, "one");
+    freeBytes = Math.ceil(least) - 1;
+    // It asks after each request, and whenever one is refused.
+    await bench.append(journal, "two");
+    await assert.rejects(bench.append(journal, "three"), JournalFullError, `${totalBytes}`);
+  }
 });
 
 Deno.test("where nobody can say how much is free, only the other bound holds", async () => {
