@@ -88,9 +88,11 @@ export type CursorStart = "oldest" | "head" | "external";
 export interface CursorOptions {
   /**
    * Makes durable what the destination has, for one that may forget it when the power fails. Called
-   * before something is removed that it has passed, and not again before there is more of it.
+   * before something is removed that it has passed; what it passes meanwhile stays for the next time.
+   * It may take long: nobody waits for it but what is to be removed. A journal in memory has no use
+   * for it.
    *
-   * @throws What it cannot do. Nothing is removed then; it is called again later.
+   * @throws Why it could not. Nothing is removed then, and it is called again later.
    */
   readonly secure?: () => Promise<void>;
 }
