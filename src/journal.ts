@@ -274,6 +274,7 @@ export interface JournalEvent {
 
 /** The request is not in the journal, and sending it again later will help. */
 export class JournalUnavailableError extends Error {
+  /** The name of its class. */
   override readonly name: string = "JournalUnavailableError";
   /** When to try again, in milliseconds from now. */
   readonly retryAfterMs: number;
@@ -293,10 +294,12 @@ export class JournalUnavailableError extends Error {
 
 /** The journal, or the disk it is on, has no space left. */
 export class JournalFullError extends JournalUnavailableError {
+  /** Always `JournalFullError`. */
   override readonly name: string = "JournalFullError";
 }
 
 /** The folder was written by another version of the journal. Nothing was changed in it. */
 export class JournalFormatError extends Error {
+  /** Always `JournalFormatError`. */
   override readonly name: string = "JournalFormatError";
 }
