@@ -113,7 +113,11 @@ function spawn({ args = [], env = {}, dataDir, permissions }: RunOptions): Deno.
 }
 
 function leastPermissions(dataDir: string | undefined): string[] {
-  const needed = ["--allow-net", "--allow-env=DATABASE_URL,OTEL_*,PG*,HOME,USER"];
+  const needed = [
+    "--allow-net",
+    "--allow-sys=statfs",
+    "--allow-env=DATABASE_URL,OTEL_*,PG*,HOME,USER",
+  ];
   return dataDir === undefined ? needed : [...needed, "--allow-read", `--allow-write=${dataDir}`];
 }
 

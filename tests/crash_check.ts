@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { pg } from "../src/postgres/pg.ts";
 import type { Signal } from "../src/record.ts";
 import type { Sent } from "./crash_load.ts";
 import { LANES, SIGNALS } from "./crash_requests.ts";
@@ -14,6 +15,14 @@ export type Copies = Readonly<Record<Signal, ReadonlyMap<number, number>>>;
 
 /** Asks the store in SQL. */
 export type Ask = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+
+/** Asks a database. */
+export function askDatabase(url: string): Ask {
+  return async (sql) => {
+    await using database = pg(url, { maxConnections: 1 });
+    return await database.query(sql);
+  };
+}
 
 /** Asks through a collector of this machine. */
 export function askAt(url: string): Ask {
@@ -75,7 +84,7 @@ export async function mixedUp(ask: Ask): Promise<number> {
     const [row] = await ask(
       `select count(*)::text as mixed from ${view}
         where (attributes ->> 'lane')::bigint is distinct from ${number} % ${LANES}
-           or service_name not like 'service %'`,
+           or service_name like 'service %' is not true`,
     );
     mixed += Number(row!.mixed);
   }

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { launchCollector, type RunOptions, type StartingCollector } from "./collector_process.ts";
-import { askAt, judge, mixedUp, storedCopies, type Verdict } from "./crash_check.ts";
+import { askAt, askDatabase, judge, mixedUp, storedCopies, type Verdict } from "./crash_check.ts";
 import { LedgerWatch } from "./crash_ledger.ts";
 import { Load, type LoadCounts } from "./crash_load.ts";
 import { SIGNALS } from "./crash_requests.ts";
@@ -30,7 +30,14 @@ export interface CrashOptions extends Pick<RunOptions, "env"> {
   readonly seed: number;
   /** URL of an empty database; without one it is the embedded one. */
   readonly database?: string;
-  /** How long its breakers stay open. */
+  /** The same database where connections are not cut. @default the same URL */
+  readonly reliable?: string;
+  /**
+   * Whether it is killed only when it has stored something in this life: for a database that takes
+   * longer to start than the collector lives. @default {false}
+   */
+  readonly patient?: boolean;
+  /** How long its breakers stay open, in milliseconds. */
   readonly cooldownMs: number;
   /** What else happens in this round, if anything. */
   readonly trouble?: (round: number) => Trouble | undefined;
@@ -54,7 +61,7 @@ export interface CrashReport {
 /** One round in so many kills the collector while it starts. */
 const EARLY = 0.15;
 const EARLY_MS = 600;
-/** Others kill it between these after it is ready. */
+/** Others kill it so long after it is ready. */
 const KILLED_MS = { least: 50, most: 800 };
 /** How long the destinations may take in the end, besides what the breakers take. */
 const DRAIN_MS = 120_000;
@@ -84,10 +91,14 @@ export async function crash(options: CrashOptions): Promise<CrashReport> {
     const also = trouble?.(round);
     await using collector = launch();
     const troubled = also?.run() ?? Promise.resolve();
-    const life = also?.outlived ? troubled : Promise.resolve();
+    const life = async () => {
+      if (options.patient) await ledger.storing;
+      if (also?.outlived) await troubled;
+      await delay(KILLED_MS.least + random() * (KILLED_MS.most - KILLED_MS.least));
+    };
     const made = random() < EARLY && !also?.outlived
       ? starting(collector, random() * EARLY_MS)
-      : underLoad(collector, load, ledger, () => Promise.all([life, lifetime(random)]));
+      : underLoad(collector, load, ledger, life);
     await Promise.all([
       troubled,
       made.catch((cause) => failed(`round ${round}`, collector, cause)),
@@ -100,7 +111,8 @@ export async function crash(options: CrashOptions): Promise<CrashReport> {
     const deadline = AbortSignal.timeout(DRAIN_MS + 3 * cooldownMs);
     await load.finish(url, deadline);
     const stats = await ledger.drained(url, deadline);
-    const ask = askAt(url);
+    const database = options.reliable ?? options.database;
+    const ask = database === undefined ? askAt(url) : askDatabase(database);
     const stored = await storedCopies(ask);
     for (const signal of SIGNALS) {
       const kept = [...stored[signal].values()].reduce((sum, copies) => sum + copies, 0);
@@ -174,17 +186,11 @@ async function underLoad(
   await running;
 }
 
-function lifetime(random: () => number): Promise<void> {
-  return delay(KILLED_MS.least + random() * (KILLED_MS.most - KILLED_MS.least));
-}
-
 /** Says what the collector said. */
 async function failed(when: string, collector: StartingCollector, cause: unknown): Promise<never> {
   await collector[Symbol.asyncDispose]();
   const { stderr } = await collector.ended;
-  throw new Error(`Failed in ${when}: ${cause}\nThe collector said: ${stderr.slice(-4000)}`, {
-    cause,
-  });
+  throw new Error(`Failed in ${when}; the collector said: ${stderr.slice(-4000)}`, { cause });
 }
 
 async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {

@@ -16,10 +16,14 @@ import { tcpProxy } from "./tcp_proxy.ts";
 export interface UnreliablePostgres extends AsyncDisposable {
   /** Of its database, through connections that are cut now and then at COMMIT. */
   readonly url: string;
+  /** Of the same, through connections that are not. */
+  readonly reliable: string;
   /** Whether its disk can be full. */
   readonly hasSmallDisk: boolean;
   /** Connections cut until now. */
   readonly cuts: number;
+  /** What the server has logged. */
+  log(): Promise<string>;
   /** Kills the server and starts it again. */
   killed(): Trouble;
   /** Makes it stand still for so long. */
@@ -29,7 +33,7 @@ export interface UnreliablePostgres extends AsyncDisposable {
 }
 
 /** Of all commits so many are cut off, half of them before the server gets to know of it. */
-const CUT = 0.1;
+const CUT = 0.3;
 /** A commit is in a small packet; a large one that says so is data. */
 const COMMIT_BYTES = 512;
 const DISK_MEGABYTES = 400;
@@ -62,10 +66,12 @@ export async function unreliablePostgres(
   const kept = resources.move();
   return {
     url: url.href,
+    reliable: server.url,
     hasSmallDisk: disk !== undefined,
     get cuts() {
       return cuts;
     },
+    log: () => server.log(),
     killed: () => ({
       outlived: random() < 0.5,
       async run() {

@@ -50,6 +50,8 @@ export async function smallDisk(megabytes: number): Promise<SmallDisk | undefine
       await Deno.remove(ballast);
     },
     async [Symbol.asyncDispose]() {
+      // Nothing else may be left to wait for.
+      shell.ref();
       shell.stdin.end();
       await ended;
     },

@@ -34,6 +34,8 @@ export interface OwnPostgresServer extends PostgresServer {
   runs(): Promise<boolean>;
   /** Whether it can be asked. */
   answers(): Promise<boolean>;
+  /** What it has logged. */
+  log(): Promise<string>;
   /** Makes all of its processes stand still, as on a machine that hangs, or go on. */
   signal(name: "SIGSTOP" | "SIGCONT"): Promise<void>;
 }
@@ -150,6 +152,8 @@ async function start(
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     return async (signal?: "INT" | "QUIT") => {
+      // Nothing else may be left to wait for.
+      shell.ref();
       shell.stdin?.end(signal && `${signal}\n`);
       await ended;
     };
@@ -167,6 +171,7 @@ async function start(
       end = await run();
     },
     answers: () => answers(url),
+    log: () => Deno.readTextFile(`${folder}/log`),
     // The command line of one that has ended and is not yet waited for is empty.
     runs: async () =>
       await pid().then((id) => Deno.readTextFile(`/proc/${id}/cmdline`)).catch(() => "") !== "",
