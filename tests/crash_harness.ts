@@ -14,6 +14,7 @@ import { Load, type LoadCounts } from "./crash_load.ts";
 import { SIGNALS } from "./crash_requests.ts";
 import { crashSink } from "./crash_sink.ts";
 import { randomOf } from "./crashing_files.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 
 /** What else happens in a round. */
 export interface Trouble {
@@ -191,11 +192,6 @@ async function failed(when: string, collector: StartingCollector, cause: unknown
   await collector[Symbol.asyncDispose]();
   const { stderr } = await collector.ended;
   throw new Error(`Failed in ${when}; the collector said: ${stderr.slice(-4000)}`, { cause });
-}
-
-async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "otel-storage-crash-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 /** A free port that no outgoing connection is given while the collector is down. */

@@ -61,7 +61,7 @@ export class LedgerWatch {
     using client = Deno.createHttpClient({ poolMaxIdlePerHost: 1 });
     while (!killed.aborted) {
       try {
-        await this.#sample(url, client);
+        await this.sample(url, client);
       } catch (error) {
         if (error instanceof assert.AssertionError || !killed.aborted) throw error;
       }
@@ -73,7 +73,7 @@ export class LedgerWatch {
   async drained(url: string, signal: AbortSignal): Promise<CollectorStats> {
     using client = Deno.createHttpClient({ poolMaxIdlePerHost: 1 });
     for (;;) {
-      const stats = await this.#sample(url, client);
+      const stats = await this.sample(url, client);
       const pending = stats.destinations.some(({ pending }) => SIGNALS.some((s) => pending[s] > 0));
       if (!pending) return stats;
       if (signal.aborted) throw new Error(`Still pending: ${JSON.stringify(stats, null, 2)}`);
@@ -81,7 +81,8 @@ export class LedgerWatch {
     }
   }
 
-  async #sample(url: string, client: Deno.HttpClient): Promise<CollectorStats> {
+  /** One sample. */
+  async sample(url: string, client?: Deno.HttpClient): Promise<CollectorStats> {
     const acknowledged = { ...this.#acknowledged() };
     const stats = await collectorStats(url, client);
     checkEquations(stats);

@@ -23,7 +23,7 @@ export interface Sent {
 /** How the load behaves. */
 export interface LoadOptions {
   readonly random: () => number;
-  /** Clients, each with one connection. @default {6} */
+  /** Clients, each with one connection. @default {8} */
   readonly connections?: number;
   /** Records of the largest requests. @default {300} */
   readonly maxRecords?: number;
@@ -75,7 +75,7 @@ export class Load {
   /** To be sent again. */
   #again: Task[] = [];
 
-  constructor({ random, connections = 6, maxRecords = 300 }: LoadOptions) {
+  constructor({ random, connections = 8, maxRecords = 300 }: LoadOptions) {
     this.#random = random;
     this.#connections = connections;
     this.#maker = new RequestMaker(random, maxRecords);
