@@ -6,7 +6,9 @@
 
 import { fileURLToPath } from "node:url";
 
-const SCRIPT = fileURLToPath(new URL("../src/collector.ts", import.meta.url));
+const SCRIPT = fileURLToPath(
+  new URL("../src/collector.ts", import.meta.url),
+);
 
 /** How to run it. */
 export interface RunOptions {
