@@ -21,8 +21,8 @@ if (drivers.includes("postgres")) {
     if (!postgres.hasSmallDisk) console.log("skipped: a full disk, mounting is not permitted here");
     const rounds = Math.max(Math.ceil(crashRounds / 2), 4);
     const trouble = (round: number): Trouble | undefined => {
-      if (round === 1) return postgres.paused(2.5 * ATTEMPT_TIMEOUT_MS);
-      if (round === 3 && postgres.hasSmallDisk) return postgres.full(1_500);
+      if (round % 10 === 1) return postgres.paused(2.5 * ATTEMPT_TIMEOUT_MS);
+      if (round % 10 === 3 && postgres.hasSmallDisk) return postgres.full(1_500);
       return random() < 0.7 ? postgres.killed() : undefined;
     };
     const report = await crash({
