@@ -67,6 +67,8 @@ const EARLY = 0.15;
 const EARLY_MS = 600;
 /** Others kill it so long after it is ready. */
 const KILLED_MS = { least: 50, most: 800 };
+/** How long a collector may take to take requests, and its database to store some. */
+const START_MS = 60_000;
 /** How long the destinations may take in the end, besides what the breakers take. */
 const DRAIN_MS = 120_000;
 
@@ -96,25 +98,25 @@ export async function crash(options: CrashOptions): Promise<CrashReport> {
     await using collector = launch();
     const troubled = also?.run() ?? Promise.resolve();
     const life = async () => {
-      if (options.patient) await ledger.storing;
+      if (options.patient) await inTime(ledger.storing, "storing");
       if (also?.outlived) await troubled;
       await delay(KILLED_MS.least + random() * (KILLED_MS.most - KILLED_MS.least));
     };
     const made = random() < EARLY && !also?.outlived
       ? starting(collector, random() * EARLY_MS)
       : underLoad(collector, load, ledger, life);
-    await Promise.all([
-      troubled,
-      made.catch((cause) => failed(`round ${round}`, collector, cause)),
-    ]);
+    // A trouble is over before its database goes, whatever the collector did.
+    const [outcome] = await Promise.allSettled([made, troubled]);
+    if (outcome.status === "rejected") await failed(`round ${round}`, collector, outcome.reason);
+    await troubled;
   }
 
   await using collector = launch();
   try {
-    const url = await collector.ready;
-    const deadline = AbortSignal.timeout(DRAIN_MS + 3 * cooldownMs);
-    await load.finish(url, deadline);
-    const stats = await ledger.drained(url, deadline);
+    const url = await inTime(collector.ready, "starting");
+    const late = AbortSignal.timeout(DRAIN_MS + 3 * cooldownMs);
+    await load.finish(url, late);
+    const stats = await ledger.drained(url, late);
     const database = options.reliable ?? options.database;
     const ask = database === undefined ? askAt(url) : askDatabase(database);
     const stored = await storedCopies(ask);
@@ -179,7 +181,7 @@ async function underLoad(
   ledger: LedgerWatch,
   life: () => Promise<unknown>,
 ): Promise<void> {
-  const url = await collector.ready;
+  const url = await inTime(collector.ready, "starting");
   const killed = new AbortController();
   const running = Promise.all([load.send(url, killed.signal), ledger.watch(url, killed.signal)]);
   try {
@@ -190,6 +192,19 @@ async function underLoad(
     await collector.ended;
   }
   await running;
+}
+
+/** What does not come would be waited for until the test runner is killed. */
+async function inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+  const over = new AbortController();
+  const late = delay(START_MS, { signal: over.signal }).then(() => {
+    throw new Error(`The collector is still ${what} after ${START_MS} ms`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    over.abort();
+  }
 }
 
 /** Says what the collector said. */

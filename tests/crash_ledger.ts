@@ -90,9 +90,7 @@ export class LedgerWatch {
     for (const signal of SIGNALS) {
       assert.ok(
         stats.accepted[signal] >= Math.max(this.#accepted[signal], acknowledged[signal]),
-        `${acknowledged[signal]} ${signal} were acknowledged and ${
-          this.#accepted[signal]
-        } counted ` +
+        `${acknowledged[signal]} ${signal} were acknowledged, ${this.#accepted[signal]} accepted ` +
           `before: ${JSON.stringify(stats)}`,
       );
     }
