@@ -131,6 +131,8 @@ export class Delivery implements AsyncDisposable {
   /** Calls of the sink: in all, and since something was settled. */
   #calls = 0;
   #callsHere = 0;
+  /** The one under way; 0 when there is none. */
+  #attempt = 0;
   #failures = 0;
   #lastError: DeliveryStats["lastError"];
 
@@ -434,19 +436,30 @@ export class Delivery implements AsyncDisposable {
   }
 
   async #deliver(records: readonly JournalRecord[], ending: Ending): Promise<State> {
-    const bury = async (letters: readonly DeadLetter[]) => {
-      await this.#deadLetters.add(letters, this.#sender);
-      this.#progress.buried(letters);
-    };
     const attempt = async (signal: AbortSignal) => {
-      this.#calls++;
+      const call = this.#attempt = ++this.#calls;
       this.#callsHere++;
+      const bury = async (letters: readonly DeadLetter[]) => {
+        await this.#deadLetters.add(letters, this.#sender);
+        this.#refuseIfOver(call);
+        await this.#progress.bury(letters, records);
+        this.#refuseIfOver(call);
+      };
       return checked(await this.#sink.deliver(records, signal, bury), records);
     };
     // A sink that keeps the position is asked for it before anything is given to it again.
     const times = this.#sink.position === undefined ? undefined : 1;
-    const answer = await this.#attempts.run(attempt, ending, { times, failureOf });
-    return { kind: "settling", records, answer };
+    try {
+      const answer = await this.#attempts.run(attempt, ending, { times, failureOf });
+      return { kind: "settling", records, answer };
+    } finally {
+      this.#attempt = 0;
+    }
+  }
+
+  /** A call that was left alone knows nothing of those that came after it. */
+  #refuseIfOver(call: number): void {
+    if (call !== this.#attempt) throw interruption("its time is up");
   }
 
   async #settle({ records, answer }: Settling): Promise<State> {

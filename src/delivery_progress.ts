@@ -2,45 +2,71 @@
  * How far a delivery has got in its journal, and what became of what it has passed.
  *
  * Positions are those of the journal. What is durable is the cursor or, for a sink that keeps the
- * position itself, what the sink says; this follows them, and squares what they say with what the
- * journal has:
+ * position itself, what the sink says, and the note of the ledger beside it; this follows them, and
+ * squares what they say with what the journal has:
  *
  * | found | then |
  * | --- | --- |
- * | the journal begins behind the position | a gap: on to its oldest record |
+ * | the journal begins behind the position | a gap: on to its oldest record; what was there is skipped |
  * | nothing readable at the position | a gap: on to the next record; its records are skipped |
- * | the sink is further than it said | its answer was lost: what is between is delivered |
+ * | the sink is further than it said | its answer was lost: what is between is delivered, or dead |
  * | the sink is less far than it said | restored from an older copy: deliver that again |
  * | the sink is further than the journal | the journal was restored: what came since is put behind |
+ * | a position without a note | the note was lost: all before the position is delivered |
+ *
+ * Before the position moves past records that are not delivered, the note says so. So after a crash
+ * between any two steps the ledger is right.
  *
  * @module
  */
 
 import type { DeliveryEvent } from "./delivery_options.ts";
 import type { Cursor, Journal, JournalRecord, ReadBounds } from "./journal.ts";
-import { countsOf, difference, Ledger, type LedgerCounts, type Settled, sum } from "./ledger.ts";
-import type { Counts, DeadLetter, Delivered } from "./sink.ts";
+import {
+  atMost,
+  beginning,
+  between,
+  countsOf,
+  difference,
+  knownBefore,
+  Ledger,
+  type LedgerCounts,
+  sum,
+} from "./ledger.ts";
+import { decodeNote, encodeNote, type LedgerNote } from "./ledger_note.ts";
+import { type Counts, type DeadLetter, type Delivered, noCounts } from "./sink.ts";
 
 /** To look at one record. */
 const ONE: ReadBounds = { maxBytes: 1, maxRecords: 1 };
+/** To look for one. */
+const MANY: ReadBounds = { maxBytes: 1 << 20, maxRecords: 1_000 };
 
-/** The progress of one delivery. Its calls must not overlap. */
+/** The progress of one delivery. Its calls must not overlap, but for `bury`. */
 export class Progress {
   readonly #journal: Journal;
   readonly #cursor: Cursor;
   readonly #tell: (event: DeliveryEvent) => void;
-  /** Where the journal ended at the start: what is behind has come since. */
+  /** The end of the journal at the start, and its records: what is behind has come since. */
   readonly #startHead: bigint;
+  readonly #startAccepted: Counts;
+  /** The note that was found at the start. */
+  readonly #found: LedgerNote | undefined;
+  /** The note that will be found after a crash; undefined when that is not known. */
+  #noted: LedgerNote | undefined;
   /** What has come since and is to be put behind a sink that is further than the journal was. */
   #behind: bigint;
   #position: bigint;
   /** Undefined until the journal was looked at. */
   #ledger: Ledger | undefined;
+  /** Whether the cursor is what will be found after a crash: a move that failed may have been made. */
+  #isSure = true;
   /** Whether it was told where to begin. */
   #located = false;
   #arrival: bigint | undefined;
   #gapBytes = 0n;
-  /** What was buried from the position on: the sink may have moved on without an answer. */
+  /** The last gap that was told. */
+  #gap: { readonly from: bigint; readonly to: bigint } | undefined;
+  /** What was buried from the position on. */
   readonly #buried = new Map<string, DeadLetter>();
 
   /** @param tell Takes events. */
@@ -49,6 +75,9 @@ export class Progress {
     this.#cursor = cursor;
     this.#tell = tell;
     this.#startHead = journal.head;
+    this.#startAccepted = journal.accepted;
+    this.#found = decodeNote(cursor.note);
+    this.#noted = this.#found;
     this.#behind = journal.head;
     this.#position = cursor.position;
   }
@@ -81,12 +110,16 @@ export class Progress {
   /** The ledger. Nothing but zeros before the first look at the journal. */
   counts(): LedgerCounts {
     const total = this.#journal.accepted;
-    return (this.#ledger ?? new Ledger(total)).counts(total);
+    const ledger = this.#ledger ?? new Ledger(beginning(total), this.#position, total);
+    return ledger.counts(total);
   }
 
-  /** Looks at the journal, so that the ledger is right before anybody can be asked. */
+  /** Looks at the journal, so that the ledger is as right as it can be before the sink was asked. */
   async look(): Promise<void> {
-    if (this.#ledger === undefined) await this.#begin(this.#cursor.position);
+    if (this.#ledger !== undefined) return;
+    const { passed, arrival } = await this.#lookAt(this.#position);
+    this.#ledger = new Ledger(this.#begun(undefined, passed), this.#position, passed);
+    this.#arrival = arrival;
   }
 
   /**
@@ -96,39 +129,60 @@ export class Progress {
    */
   async locate(said: bigint | undefined): Promise<void> {
     await this.look();
-    const to = await this.#within(said ?? this.#position);
-    if (!this.#located) {
-      if (to !== this.#position) await this.#begin(to);
-      this.#located = true;
-    } else if (to !== this.#position) {
-      const { before, arrival } = await this.#lookAt(to);
-      if (to < this.#position) this.#rewind(to, before);
-      else this.#jump(to, before);
-      this.#arrival = arrival;
+    const at = said ?? this.#position;
+    const { head } = this.#journal;
+    const isAhead = at > head || (!this.#located && at > this.#startHead);
+    if (isAhead) await this.#putBehind(at);
+    const { passed, arrival } = await this.#lookAt(at);
+    const [from, before] = this.#located
+      ? [this.#position, this.#ledger!.passed]
+      : [this.#startHead, this.#startAccepted];
+    if (this.#located) this.#moved(at, passed);
+    else this.#ledger = new Ledger(this.#begun(said, passed), at, passed);
+    // It will be given the copies of these.
+    if (isAhead) {
+      const skipped = difference(passed, before);
+      this.#ledger!.lose(from, { to: at, passed, dead: noCounts(), skipped });
     }
-    await this.#keep(to);
+    this.#position = at;
+    this.#arrival = arrival;
+    this.#buried.clear();
+    await this.#note();
+    await this.#keep(at);
+    this.#located = true;
   }
 
-  /** The first records to be delivered. Empty when there is none to be read. */
+  /**
+   * The first records to be delivered, without a gap between them. Empty when there is none to be
+   * read.
+   */
   async read(bounds: ReadBounds): Promise<readonly JournalRecord[]> {
     const { head, accepted } = this.#journal;
     const records = await this.#journal.read(this.#position, bounds);
     const { position: from, before } = records[0] ?? { position: head, before: accepted };
-    if (from > this.#position) {
-      const skipped = difference(before, this.#ledger!.passed);
-      this.#gap(this.#position, from);
-      this.#pass(from, before, { skipped });
-      await this.#keep(from);
-    }
+    if (from > this.#position) await this.#skipGap(from, before);
     this.#arrival = records[0]?.arrivalUnixNano;
-    return records;
+    const gap = records.findIndex(({ position }, n) => n > 0 && position > records[n - 1]!.next);
+    return gap < 0 ? records : records.slice(0, gap);
   }
 
-  /** Remembers what was made durable as dead letters, of records that are not passed yet. */
-  buried(letters: readonly DeadLetter[]): void {
+  /**
+   * Notes what was made durable as dead letters, before the sink moves its position past them.
+   *
+   * @param letters Some of them.
+   * @param records Those that the sink was given.
+   */
+  async bury(letters: readonly DeadLetter[], records: readonly JournalRecord[]): Promise<void> {
     for (const letter of letters) {
       this.#buried.set(`${letter.position} ${letter.index}`, letter);
     }
+    for (const record of records) {
+      const { position, next: to } = record;
+      if (!letters.some((letter) => letter.position === position)) continue;
+      const dead = countsOf([...this.#buried.values()].filter((one) => one.position === position));
+      this.#ledger!.lose(position, { to, passed: after(record), dead, skipped: noCounts() });
+    }
+    await this.#note();
   }
 
   /**
@@ -138,10 +192,16 @@ export class Progress {
    * @param answer What became of the first of them. Its dead letters are durable.
    */
   async settle(records: readonly JournalRecord[], answer: Delivered): Promise<void> {
-    const { next, delivered, dead } = answer;
+    const { next, dead, failure } = answer;
+    const ledger = this.#ledger!;
+    // After a failure it is asked for the position: it may have gone on without an answer.
+    if (failure === undefined) ledger.forget(next);
+    const passed = after(records.findLast(({ position }) => position < next)!);
+    const skipped = noCounts();
+    ledger.lose(this.#position, { to: next, passed, dead: countsOf(dead), skipped });
+    await this.#note();
     await this.#keep(next);
-    const last = records.findLast(({ position }) => position < next)!;
-    this.#pass(next, after(last), { delivered, dead: countsOf(dead) });
+    this.#pass(next, passed);
     this.#arrival = records.find(({ position }) => position >= next)?.arrivalUnixNano;
   }
 
@@ -154,33 +214,13 @@ export class Progress {
     const records = (await this.read(bounds)).filter(({ next }) => next <= to);
     const last = records.at(-1);
     if (last === undefined) return undefined;
-    await this.#keep(last.next);
-    const skipped = difference(after(last), this.#ledger!.passed);
-    this.#pass(last.next, after(last), { skipped });
-    this.#arrival = undefined;
-    return skipped;
+    return await this.#skipTo(last.next, after(last));
   }
 
-  async #begin(at: bigint): Promise<void> {
-    const { oldest, head } = this.#journal;
-    const from = at < oldest ? oldest : at > head ? head : at;
-    const { before, arrival } = await this.#lookAt(from);
-    if (at < oldest) this.#gap(at, oldest);
-    this.#ledger = new Ledger(before);
-    this.#position = from;
-    this.#arrival = arrival;
-  }
-
-  /** A position from which on the journal has what is to be delivered. */
-  async #within(position: bigint): Promise<bigint> {
-    const { oldest, head } = this.#journal;
-    if (position < oldest) {
-      this.#gap(position, oldest);
-      return oldest;
-    }
-    const isAhead = position > head || (!this.#located && position > this.#startHead);
-    if (isAhead) await this.#putBehind(position);
-    return position;
+  /** The note to begin with. One that is lost leaves nothing but delivered records. */
+  #begun(said: bigint | undefined, passed: Counts): LedgerNote {
+    const isNew = this.#cursor.note === "" && said === undefined;
+    return this.#found ?? beginning(isNew ? passed : noCounts());
   }
 
   /**
@@ -200,43 +240,95 @@ export class Progress {
     }
   }
 
-  #gap(from: bigint, to: bigint): void {
+  /** The sink says that it is elsewhere. */
+  #moved(to: bigint, passed: Counts): void {
+    const [from, gap] = [this.#position, this.#gap];
+    // It did not hear of a gap yet: that will be met again.
+    const isKnown = to === gap?.from && from === gap.to;
+    if (to < from && !isKnown) this.#tell({ kind: "rewound", from, to });
+    this.#ledger!.goTo(to, passed);
+  }
+
+  async #skipGap(to: bigint, before: Counts): Promise<void> {
+    const from = this.#position;
+    const { traces, logs, metrics } = await this.#skipTo(to, before);
+    // Where a position was left free nothing is lost.
+    if (traces + logs + metrics === 0 || from === this.#gap?.from) return;
+    this.#gap = { from, to };
     this.#gapBytes += to - from;
     this.#tell({ kind: "gap", from, to });
   }
 
-  #rewind(to: bigint, before: Counts): void {
-    this.#tell({ kind: "rewound", from: this.#position, to });
-    this.#ledger!.rewind(before);
-    this.#position = to;
-    this.#buried.clear();
-  }
-
-  /** It did what it was asked, and its answer was lost. */
-  #jump(to: bigint, before: Counts): void {
-    const buried = [...this.#buried.values()].filter(({ position }) => position < to);
-    const dead = countsOf(buried);
-    const delivered = difference(difference(before, this.#ledger!.passed), dead);
-    this.#pass(to, before, { delivered, dead });
+  async #skipTo(to: bigint, passed: Counts): Promise<Counts> {
+    const ledger = this.#ledger!;
+    const skipped = difference(passed, ledger.passed);
+    ledger.forget(this.#position);
+    ledger.lose(this.#position, { to, passed, dead: noCounts(), skipped });
+    await this.#note();
+    await this.#keep(to);
+    this.#pass(to, passed);
+    this.#arrival = undefined;
+    return skipped;
   }
 
   /** Nothing else runs between these, so the ledger holds whenever it is looked at. */
-  #pass(to: bigint, before: Counts, settled: Partial<Settled>): void {
-    this.#ledger!.pass(before, settled);
+  #pass(to: bigint, before: Counts): void {
+    this.#ledger!.pass(to, before);
     this.#position = to;
     // What is given to the sink again is buried again.
     this.#buried.clear();
   }
 
-  async #keep(position: bigint): Promise<void> {
-    if (position !== this.#cursor.position) await this.#cursor.move(position, { back: true });
+  async #note(): Promise<void> {
+    const { note } = this.#ledger!;
+    if (note === this.#noted) return;
+    // What was noted for a move that may have been made stays until that is undone.
+    if (!this.#isSure) await this.#keep(this.#position);
+    this.#noted = undefined;
+    await this.#cursor.keep(encodeNote(note));
+    this.#noted = note;
   }
 
-  /** Valid records before a position, and when the first one behind it arrived. */
-  async #lookAt(position: bigint): Promise<{ before: Counts; arrival: bigint | undefined }> {
+  async #keep(position: bigint): Promise<void> {
+    if (position === this.#cursor.position && this.#isSure) return;
+    this.#isSure = false;
+    await this.#cursor.move(position, { back: true });
+    this.#isSure = true;
+  }
+
+  /**
+   * Valid records of the journal before a position, and when the first one behind it arrived. Where
+   * the journal has lost what is at the position, and what is before it, they are what the note says at
+   * least, and of the rest their share of the bytes.
+   */
+  async #lookAt(at: bigint): Promise<{ passed: Counts; arrival: bigint | undefined }> {
     const { head, accepted } = this.#journal;
-    const [first] = position < head ? await this.#journal.read(position, ONE) : [];
-    return { before: first?.before ?? accepted, arrival: first?.arrivalUnixNano };
+    const [first] = at < head ? await this.#journal.read(at, ONE) : [];
+    const { position, before } = first ?? { position: head, before: accepted };
+    const arrival = first?.arrivalUnixNano;
+    if (this.#located && at === this.#position) return { passed: this.#ledger!.passed, arrival };
+    if (position <= at) return { passed: before, arrival };
+    const note = this.#located ? this.#ledger!.note : this.#found;
+    const noted = knownBefore(note ?? beginning(noCounts()), at);
+    const last = await this.#lastBefore(at);
+    const known = last !== undefined && last.next > noted.to
+      ? { to: last.next, passed: after(last) }
+      : noted;
+    const share = Number(at - known.to) / Number(position - known.to);
+    return { passed: atMost(between(known.passed, before, share), before), arrival };
+  }
+
+  /** The last record that ends before a position. */
+  async #lastBefore(position: bigint): Promise<JournalRecord | undefined> {
+    let last: JournalRecord | undefined;
+    for (let at = this.#journal.oldest; at < position;) {
+      const records = await this.#journal.read(at, MANY);
+      const before = records.filter(({ next }) => next <= position);
+      last = before.at(-1) ?? last;
+      if (before.length === 0 || before.length < records.length) break;
+      at = last!.next;
+    }
+    return last;
   }
 }
 

@@ -30,7 +30,14 @@ import {
   type ReadBounds,
 } from "./journal.ts";
 import { Appender, type NewRecord } from "./journal/appender.ts";
-import { cursorFile, JournalCursor, keepInFile, lowest } from "./journal/cursor.ts";
+import {
+  cursorFile,
+  JournalCursor,
+  keepInFile,
+  keepNoteInFile,
+  lowest,
+  noteFile,
+} from "./journal/cursor.ts";
 import { DamageLog } from "./journal/damage.ts";
 import { KeyFiles } from "./journal/keys.ts";
 import { type JournalOptions, type ParsedOptions, parseOptions } from "./journal/options.ts";
@@ -263,13 +270,26 @@ class DiskJournal implements Journal {
     const kept = external ? undefined : found.get(file);
     const isDamaged = !external && found.has(file) && kept === undefined;
     const position = kept ?? (start === "head" && !isDamaged ? this.head : this.oldest);
-    const keep = external ? undefined : keepInFile(this.#files, name);
-    const cursor = new JournalCursor(name, position, this, () => this.#cursorMoved(), keep);
+    const isNew = !external && !found.has(file);
+    const note = isNew ? "" : this.#noteOf(name, external);
+    const keepPosition = external ? undefined : keepInFile(this.#files, name);
+    const keepNote = keepNoteInFile(this.#files, name);
+    const cursor = new JournalCursor({
+      name,
+      position,
+      note,
+      journal: this,
+      moved: () => this.#cursorMoved(),
+      keepPosition,
+      keepNote,
+    });
     // From here on it holds segments back.
     this.#cursors.set(name, cursor);
     if (external || kept !== undefined) return cursor;
     try {
-      await keep!(position);
+      // Before its cursor, and instead of what another destination of the name has left.
+      if (isNew) await keepNote("");
+      await keepPosition!(position);
     } catch (error) {
       this.#cursors.delete(name);
       throw error;
@@ -317,6 +337,18 @@ class DiskJournal implements Journal {
       if (error instanceof JournalUnavailableError) this.#refused++;
       throw error;
     }
+  }
+
+  #noteOf(name: string, external: boolean): string | undefined {
+    const { notes } = this.#recovered;
+    const file = noteFile(name);
+    if (external && !notes.has(file)) return "";
+    const note = notes.get(file);
+    if (note === undefined) {
+      const what = notes.has(file) ? "that cannot be read" : "that is not there any more";
+      this.#tell("note lost", `Destination '${name}' has a note ${what}: it goes on without`);
+    }
+    return note;
   }
 
   get #segmentBytes(): number {

@@ -91,14 +91,28 @@ export interface Cursor {
   /** All before it is done with. */
   readonly position: bigint;
   /**
+   * What the destination has noted last. Empty while it has noted nothing; undefined when that cannot
+   * be read any more.
+   */
+  readonly note: string | undefined;
+  /**
    * Moves it, durably where it is kept in a file.
    *
    * @param to The new position, at most the journal's head.
    * @param options `back`: it may go back, so that records are read again.
    * @throws {RangeError} If `to` is behind the head, or before the position without `back`.
-   * @throws What the system says; the cursor has not moved.
+   * @throws What the system says; the cursor has not moved. Whether it will be found there after a
+   * crash is not known until it is moved again, which may be to where it is.
    */
   move(to: bigint, options?: { readonly back?: boolean }): Promise<void>;
+  /**
+   * Keeps a note beside the position, instead of the one before: durably, wherever the position is
+   * kept. The journal does not know what it says.
+   *
+   * @param note A few KiB of text.
+   * @throws What the system says; either note may be there from now on, whole.
+   */
+  keep(note: string): Promise<void>;
 }
 
 /** Numbers about a journal. Those marked (run) count since it was opened. */
@@ -225,6 +239,8 @@ export type JournalEventKind =
   | "new cursor"
   /** A cursor of a destination that is not configured any more; it holds nothing back. */
   | "unused cursor"
+  /** What a destination has noted beside its cursor cannot be read; it starts without. */
+  | "note lost"
   /** Writing failed; what was written since the last success is written again to a new segment. */
   | "write failed"
   /** A segment that all have passed, or what belongs to it, could not be removed or kept. */

@@ -4,17 +4,18 @@
  *     accepted = delivered + pending + dead + skipped
  *
  * The journal counts the records before each position since it began. So what is pending is a
- * difference of two such counts, and right from the first moment of a process on.
+ * difference of two such counts, and what is delivered is what is left; see `ledger_note.ts`.
  *
  * @module
  */
 
+import type { LedgerNote, Loss } from "./ledger_note.ts";
 import type { Signal } from "./record.ts";
 import { type Counts, noCounts } from "./sink.ts";
 
-/** The ledger of a destination, since the process began. */
+/** The ledger of a destination, since it began in this journal. */
 export interface LedgerCounts {
-  /** Pending at the start, received since, and what is to be delivered a second time. */
+  /** Records of the journal since the first of this destination. */
   readonly accepted: Counts;
   /** The destination has them. */
   readonly delivered: Counts;
@@ -26,35 +27,49 @@ export interface LedgerCounts {
   readonly skipped: Counts;
 }
 
-/** What became of records: each is one of these. */
-export type Settled = Pick<LedgerCounts, "delivered" | "dead" | "skipped">;
+/** Records that are not delivered, and why. */
+export type Lost = Pick<LedgerCounts, "dead" | "skipped">;
+
+/** Losses that are noted with their positions; of more than that the oldest are summed up. */
+const MAX_LOSSES = 100;
 
 /**
- * The ledger of one destination.
+ * The ledger of one destination: its note, and the position for which it holds.
  *
- * @example Two spans received, one delivered
+ * @example Three spans received, one delivered and one dead
  * ```ts
  * import assert from "node:assert/strict";
  * import { noCounts } from "./sink.ts";
  *
- * const ledger = new Ledger(noCounts());
- * const one = { ...noCounts(), traces: 1 };
- * ledger.pass(one, { delivered: one });
- * const { accepted, pending } = ledger.counts({ ...noCounts(), traces: 2 });
- * assert.deepEqual([accepted.traces, pending.traces], [2, 1]);
+ * const traces = (n: number) => ({ ...noCounts(), traces: n });
+ * const ledger = new Ledger(beginning(noCounts()), 0n, noCounts());
+ * ledger.lose(0n, { to: 200n, passed: traces(2), dead: traces(1), skipped: noCounts() });
+ * ledger.pass(200n, traces(2));
+ * const { accepted, delivered, pending, dead } = ledger.counts(traces(3));
+ * assert.deepEqual(accepted, traces(3));
+ * assert.deepEqual([delivered, pending, dead], [traces(1), traces(1), traces(1)]);
  * ```
  */
 export class Ledger {
-  /** Records of the journal before the first that was taken. */
-  #start: Counts;
-  /** Records of the journal before the first that is pending. */
+  #note: LedgerNote;
+  #position: bigint;
   #passed: Counts;
-  #settled: Settled = { delivered: noCounts(), dead: noCounts(), skipped: noCounts() };
 
-  /** @param before Records of the journal before the first that is to be delivered. */
-  constructor(before: Counts) {
-    this.#start = before;
-    this.#passed = before;
+  /**
+   * @param note What was noted.
+   * @param position Where the destination is.
+   * @param passed Records of the journal before that.
+   */
+  constructor(note: LedgerNote, position: bigint, passed: Counts) {
+    this.#note = note;
+    this.#position = position;
+    this.#passed = passed;
+    this.goTo(position, passed);
+  }
+
+  /** What has to be noted before the position moves on. The same object while nothing changes. */
+  get note(): LedgerNote {
+    return this.#note;
   }
 
   /** Records of the journal before the first that is pending. */
@@ -62,37 +77,180 @@ export class Ledger {
     return this.#passed;
   }
 
-  /**
-   * Goes on.
-   *
-   * @param before Records of the journal before the first that is pending now.
-   * @param settled What became of those passed.
-   */
-  pass(before: Counts, settled: Partial<Settled>): void {
-    const { delivered, dead, skipped } = this.#settled;
-    this.#settled = {
-      delivered: sum(delivered, settled.delivered),
-      dead: sum(dead, settled.dead),
-      skipped: sum(skipped, settled.skipped),
-    };
-    this.#passed = before;
+  /** Goes on. What was said to be lost up to there is lost now. */
+  pass(position: bigint, passed: Counts): void {
+    this.#position = position;
+    this.#passed = passed;
   }
 
-  /** Goes back to where `before` records of the journal are done with. */
-  rewind(before: Counts): void {
-    // What is delivered again is taken again.
-    this.#start = difference(this.#start, difference(this.#passed, before));
-    this.#passed = before;
+  /**
+   * Finds the destination elsewhere, ahead or back. What was said to be lost behind that is not.
+   * Records that are pending again are taken off those delivered; if these are too few, off those dead
+   * and then off those skipped.
+   */
+  goTo(position: bigint, passed: Counts): void {
+    this.pass(position, passed);
+    this.forget(position);
+    const lost = lostBefore(this.#note, position);
+    const start = atMost(this.#note.start, passed);
+    const all = difference(passed, start);
+    const dead = atMost(lost.dead, atLeast(difference(all, lost.skipped), noCounts()));
+    const skipped = atMost(lost.skipped, difference(all, dead));
+    const isFine = isSame(start, this.#note.start) && isSame(dead, lost.dead) &&
+      isSame(skipped, lost.skipped);
+    if (!isFine) this.#note = { start, dead, skipped, losses: [] };
+  }
+
+  /**
+   * Says what will be lost of the records between two positions that are yet to be passed, instead of
+   * what was said about them before.
+   *
+   * @param from Where the first of them begins.
+   * @param all What will be lost of them, and where the last of them ends.
+   */
+  lose(from: bigint, all: Loss): void {
+    const isOfThese = ({ to }: Loss) => from < to && to <= all.to;
+    const { losses } = this.#note;
+    const said = lostIn(losses.filter(isOfThese));
+    if (isSame(said.dead, all.dead) && isSame(said.skipped, all.skipped)) return;
+    const sorted = losses.filter((loss) => !isOfThese(loss));
+    const isAny = !isSame(sum(all.dead, all.skipped), noCounts());
+    if (isAny) sorted.splice(sorted.findLastIndex(({ to }) => to < all.to) + 1, 0, all);
+    this.#note = this.#summedUp({ ...this.#note, losses: sorted });
+  }
+
+  /** Takes back what was said to be lost behind a position. */
+  forget(position: bigint): void {
+    const losses = this.#note.losses.filter(({ to }) => to <= position);
+    if (losses.length < this.#note.losses.length) this.#note = { ...this.#note, losses };
   }
 
   /** @param total Records of the journal. */
   counts(total: Counts): LedgerCounts {
+    const { start } = this.#note;
+    const { dead, skipped } = lostBefore(this.#note, this.#position);
     return {
-      accepted: difference(total, this.#start),
+      accepted: difference(total, start),
+      delivered: difference(this.#passed, sum(start, sum(dead, skipped))),
       pending: difference(total, this.#passed),
-      ...this.#settled,
+      dead,
+      skipped,
     };
   }
+
+  #summedUp(note: LedgerNote): LedgerNote {
+    const passed = note.losses.filter(({ to }) => to <= this.#position).length;
+    const old = Math.min(note.losses.length - MAX_LOSSES, passed);
+    if (old <= 0) return note;
+    const { start, losses } = note;
+    return { start, ...lostIn(losses.slice(0, old), note), losses: losses.slice(old) };
+  }
+}
+
+/**
+ * The note of a destination that begins.
+ *
+ * @param start Records of the journal before its first.
+ *
+ * @example At the beginning of a journal
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { noCounts } from "./sink.ts";
+ *
+ * assert.deepEqual(beginning(noCounts()).losses, []);
+ * ```
+ */
+export function beginning(start: Counts): LedgerNote {
+  return { start, dead: noCounts(), skipped: noCounts(), losses: [] };
+}
+
+/**
+ * The last place at or before a position of which a note says how many records come before it, at
+ * least.
+ *
+ * @example After three logs that are dead
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { noCounts } from "./sink.ts";
+ *
+ * const three = { ...noCounts(), logs: 3 };
+ * const loss = { to: 200n, passed: three, dead: three, skipped: noCounts() };
+ * const note = { ...beginning(noCounts()), losses: [loss] };
+ * assert.deepEqual(knownBefore(note, 300n), { to: 200n, passed: three });
+ * assert.deepEqual(knownBefore(note, 100n), { to: 0n, passed: noCounts() });
+ * ```
+ */
+export function knownBefore(note: LedgerNote, position: bigint): Pick<Loss, "to" | "passed"> {
+  const { start, dead, skipped, losses } = note;
+  const last = losses.findLast(({ to }) => to <= position);
+  const { to, passed } = last ?? { to: 0n, passed: sum(start, sum(dead, skipped)) };
+  return { to, passed };
+}
+
+function lostBefore(note: LedgerNote, position: bigint): Lost {
+  return lostIn(note.losses.filter(({ to }) => to <= position), note);
+}
+
+function lostIn(
+  losses: readonly Lost[],
+  { dead, skipped }: Lost = { dead: noCounts(), skipped: noCounts() },
+): Lost {
+  return {
+    dead: losses.reduce((all, loss) => sum(all, loss.dead), dead),
+    skipped: losses.reduce((all, loss) => sum(all, loss.skipped), skipped),
+  };
+}
+
+function isSame(a: Counts, b: Counts): boolean {
+  return a.traces === b.traces && a.logs === b.logs && a.metrics === b.metrics;
+}
+
+/**
+ * The larger one of `a` and `b`, signal by signal.
+ *
+ * @example A log, and a span
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { noCounts } from "./sink.ts";
+ *
+ * const both = atLeast({ ...noCounts(), logs: 1 }, { ...noCounts(), traces: 1 });
+ * assert.deepEqual(both, { traces: 1, logs: 1, metrics: 0 });
+ * ```
+ */
+export function atLeast(a: Counts, b: Counts): Counts {
+  return combined(a, b, Math.max);
+}
+
+/**
+ * The smaller one of `a` and `b`, signal by signal.
+ *
+ * @example A log, and two
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { noCounts } from "./sink.ts";
+ *
+ * assert.equal(atMost({ ...noCounts(), logs: 1 }, { ...noCounts(), logs: 2 }).logs, 1);
+ * ```
+ */
+export function atMost(a: Counts, b: Counts): Counts {
+  return combined(a, b, Math.min);
+}
+
+/**
+ * What lies between `a` and `b`, signal by signal, in whole records.
+ *
+ * @param part How far from `a` to `b`, from 0 to 1.
+ *
+ * @example Half of it
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { noCounts } from "./sink.ts";
+ *
+ * assert.equal(between(noCounts(), { ...noCounts(), logs: 5 }, 0.5).logs, 2);
+ * ```
+ */
+export function between(a: Counts, b: Counts, part: number): Counts {
+  return combined(a, b, (x, y) => x + Math.floor((y - x) * part));
 }
 
 /**

@@ -183,9 +183,15 @@ class MemoryJournal implements Journal {
     // For the same names as on disk.
     cursorFile(name);
     const position = start === "head" ? this.#head : this.oldest;
-    const keep = start === "external" ? undefined : () => Promise.resolve();
-    const cursor = this.#cursors.get(name) ??
-      new JournalCursor(name, position, this, () => this.#cursorMoved(), keep);
+    const cursor = this.#cursors.get(name) ?? new JournalCursor({
+      name,
+      position,
+      note: "",
+      journal: this,
+      moved: () => this.#cursorMoved(),
+      keepPosition: start === "external" ? undefined : () => Promise.resolve(),
+      keepNote: () => Promise.resolve(),
+    });
     this.#cursors.set(name, cursor);
     return Promise.resolve(cursor);
   }

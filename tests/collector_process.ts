@@ -115,12 +115,9 @@ function spawn({ args = [], env = {}, dataDir, permissions }: RunOptions): Deno.
 }
 
 function leastPermissions(dataDir: string | undefined): string[] {
-  const needed = [
-    "--allow-net",
-    "--allow-sys=statfs",
-    "--allow-env=DATABASE_URL,OTEL_*,PG*,HOME,USER",
-  ];
-  return dataDir === undefined ? needed : [...needed, "--allow-read", `--allow-write=${dataDir}`];
+  const needed = ["--allow-net", "--allow-env=DATABASE_URL,OTEL_*,PG*,HOME,USER"];
+  if (dataDir === undefined) return needed;
+  return [...needed, "--allow-read", `--allow-write=${dataDir}`, "--allow-sys=statfs"];
 }
 
 async function collect(

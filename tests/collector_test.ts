@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { once } from "node:events";
+import type { Database } from "../src/postgres/database.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { runCollector, startCollector } from "./collector_process.ts";
 import { drivers, testDatabase } from "./postgres.ts";
@@ -65,7 +66,13 @@ Deno.test("the collector keeps what it acknowledged, over a stop and a start", a
     const events = stderr.trim().split("\n").map((line) =>
       line.replace(/^\S+Z (\w+ \w+).*$/, "$1")
     );
-    assert.deepEqual(events, ["info storing", "info maintained", "info stopping", "info stopped"]);
+    assert.deepEqual(events, [
+      "info journal",
+      "info keeping",
+      "info maintained",
+      "info stopping",
+      "info stopped",
+    ]);
   }
   // Asked while it does not run.
   assert.equal(
@@ -138,12 +145,12 @@ Deno.test("a folder belongs to one collector: a second one is refused and names 
 
 Deno.test("what cannot be asked for ends with 2 and a line that says why", async () => {
   const cases: [args: string[], env: Record<string, string>, line: string][] = [
-    [["--forward", "a=http://b"], {}, "Cannot read the command line: unknown option '--forward'"],
+    [["--backward", "a"], {}, "Cannot read the command line: unknown option '--backward'"],
     [
       ["sevre"],
       {},
       'Cannot read the command line: unknown command "sevre"; there are serve, ' +
-      "migrate, maintain, stats and query",
+      "migrate, maintain, stats, query, dead-letters and replay",
     ],
     [
       [],
@@ -213,7 +220,7 @@ Deno.test("a port that is taken is said so", async () => {
   assert.match(
     stderr,
     new RegExp(
-      `^otel-storage: Cannot listen on http://127.0.0.1:${port}: .+; choose another --port\n$`,
+      `\notel-storage: Cannot listen on http://127.0.0.1:${port}: .+; choose another --port\n$`,
     ),
   );
 });
@@ -332,6 +339,14 @@ async function lockedSpans(url: string): Promise<AsyncDisposable> {
   };
 }
 
+/** Waits until there are so many spans. */
+async function stored(database: Database, spans: number): Promise<void> {
+  const sql = "select count(*)::int as n from otel.spans";
+  while ((await database.query<{ n: number }>(sql))[0]!.n < spans) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 async function waiting(url: string): Promise<void> {
   await using database = pg(url);
   const sql = "select count(*)::int as n from pg_locks where not granted " +
@@ -344,11 +359,16 @@ async function waiting(url: string): Promise<void> {
 if (drivers.includes("postgres")) {
   Deno.test("the collector stores on a server, next to another collector", async () => {
     await using test = await testDatabase("postgres");
+    await using data = await folder();
     const env = { DATABASE_URL: test.url };
-    await using one = await startCollector({ env });
-    await using other = await startCollector({ args: ["--database", test.url] });
+    await using one = await startCollector({ env, dataDir: `${data.path}/one` });
+    await using other = await startCollector({
+      args: ["--database", test.url],
+      dataDir: `${data.path}/other`,
+    });
     assert.equal(await send(one.url, "one"), 200);
     assert.equal(await send(other.url, "other"), 200);
+    await stored(test.database, 2);
     const { stdout } = await runCollector({ env, args: NAMES });
     assert.equal(
       stdout,
@@ -360,41 +380,68 @@ if (drivers.includes("postgres")) {
     assert.ok(stderr.includes(` in=${new URL(test.url).host}/`), stderr);
   });
 
-  Deno.test("a stop ends in time with 0 though the database hangs, and acknowledges nothing it did not store", async () => {
+  Deno.test("a stop ends in time with 0 though the database hangs, and what is not stored is stored later", async () => {
     await using test = await testDatabase("postgres");
-    await using collector = await startCollector({ env: { DATABASE_URL: test.url } });
+    await using data = await folder();
+    const options = { env: { DATABASE_URL: test.url }, dataDir: data.path };
     {
+      await using collector = await startCollector(options);
       await using _lock = await lockedSpans(test.url);
-      const status = send(collector.url, "stuck").catch(() => 0);
+      assert.equal(await send(collector.url, "stuck"), 200);
       await waiting(test.url);
       collector.signal("SIGTERM");
-      const { code } = await collector.ended;
-      assert.equal(code, 0);
-      assert.notEqual(await status, 200);
+      assert.equal((await collector.ended).code, 0);
     }
     assert.deepEqual(await test.database.query("select name from otel.spans"), []);
+    await using _again = await startCollector(options);
+    await stored(test.database, 1);
+    assert.deepEqual(await test.database.query("select name from otel.spans"), [{ name: "stuck" }]);
   });
 
   Deno.test("a second signal ends the collector at once", async () => {
     await using test = await testDatabase("postgres");
-    await using collector = await startCollector({ env: { DATABASE_URL: test.url } });
+    await using data = await folder();
+    await using collector = await startCollector({
+      env: { DATABASE_URL: test.url },
+      dataDir: data.path,
+    });
     await using _lock = await lockedSpans(test.url);
-    const status = send(collector.url, "stuck").catch(() => 0);
+    assert.equal(await send(collector.url, "stuck"), 200);
     await waiting(test.url);
     collector.signal("SIGTERM");
     // Two signals in quick succession count as one.
     await new Promise((resolve) => setTimeout(resolve, 500));
     collector.signal("SIGINT");
     assert.equal((await collector.ended).code, 130);
-    assert.notEqual(await status, 200);
   });
 
-  Deno.test("a database that cannot be reached ends the start with 1 and no password", async () => {
+  Deno.test("a database that cannot be reached is told, without its password, and requests are taken", async () => {
+    await using data = await folder();
+    await using collector = await startCollector({
+      args: ["--database", "postgres://otel:s3cret@127.0.0.1:1/otel"],
+      dataDir: data.path,
+    });
+    assert.equal(await send(collector.url, "kept"), 200);
+    const ready = await fetch(`${collector.url}/readyz`);
+    assert.equal(ready.status, 200);
+    await ready.body?.cancel();
+    collector.signal("SIGTERM");
+    const { code, stderr } = await collector.ended;
+    assert.equal(code, 0);
+    assert.match(stderr, / warn the database cannot be reached yet, .*ECONNREFUSED/);
+    assert.doesNotMatch(stderr, /s3cret/);
+  });
+
+  Deno.test("a database that does not exist ends the start with 1 and no password", async () => {
+    await using test = await testDatabase("postgres");
+    await using data = await folder();
+    const url = Object.assign(new URL(test.url), { password: "s3cret", pathname: "/nowhere" });
     const { code, stderr } = await runCollector({
-      args: ["--port", "0", "--database", "postgres://otel:s3cret@127.0.0.1:1/otel"],
+      args: ["--port", "0", "--database", url.href],
+      dataDir: data.path,
     });
     assert.equal(code, 1);
-    assert.match(stderr, /^otel-storage: .*ECONNREFUSED.*\n$/);
+    assert.match(stderr, /otel-storage: database "nowhere" does not exist\n$/);
     assert.doesNotMatch(stderr, /s3cret/);
   });
 }

@@ -219,6 +219,17 @@ for (const { name, open } of KINDS) {
     }
   });
 
+  Deno.test(`cursors of a journal ${name} keep a note, the last one`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    for (const start of ["oldest", "head", "external"] as const) {
+      const cursor = await journal.cursor(start, start);
+      assert.equal(cursor.note, "");
+      await Promise.all(["one", "", "\ufefftwo ü"].map((note) => cursor.keep(note)));
+      assert.equal(cursor.note, "\ufefftwo ü");
+    }
+  });
+
   Deno.test(`a journal ${name} that is closed refuses everything but what is in it`, async () => {
     const bench = new Bench();
     const journal = await open(bench);

@@ -51,6 +51,12 @@ interface Place {
   cursor?: Cursor;
 }
 
+/** What a destination has noted: numbers, the newest is kept, or may be. */
+interface Notes {
+  readonly possible: Set<number>;
+  last: number;
+}
+
 /** What a run of the model was like. */
 export interface ModelRun {
   readonly syncs: ReadonlySet<string>;
@@ -78,6 +84,8 @@ class Model {
   /** A database that has all before it, and says so itself. */
   #databaseAt = 0n;
   #database: Cursor | undefined;
+  /** By the names of the cursors. */
+  readonly #notes = new Map<string, Notes>();
   /** Faults since the last step began, and whether more than one may come. */
   #faults = 0;
   #manyFaults = false;
@@ -101,6 +109,9 @@ class Model {
     this.#maxBytes = this.#random() < 0.2 ? 3000 : 1_000_000;
     for (const name of ["vendor", "Other.example:443"].slice(0, 1 + this.#below(2))) {
       this.#places.set(name, { certain: 0n, furthest: 0n, possible: new Set() });
+    }
+    for (const name of [...this.#places.keys(), "database"]) {
+      this.#notes.set(name, { possible: new Set([0]), last: 0 });
     }
   }
 
@@ -143,6 +154,7 @@ class Model {
       for (let n = 0; n < 4; n++) {
         await Promise.all([this.#append(this.#newRequest()), this.#append(this.#newRequest())]);
       }
+      for (const cursor of this.#cursors) await this.#note(cursor);
       await this.#moveAll();
       this.#wallMs += laterMs;
       await this.#append(this.#newRequest());
@@ -163,6 +175,10 @@ class Model {
         await (place === undefined ? this.#moveDatabase() : this.#move(place));
       }
     }
+  }
+
+  get #cursors(): Cursor[] {
+    return [...this.#places.values()].map(({ cursor }) => cursor!).concat(this.#database!);
   }
 
   #below(n: number): number {
@@ -232,6 +248,8 @@ class Model {
     } else if (kind < 0.75) {
       const place = this.#pick([...this.#places.values(), undefined]);
       await (place === undefined ? this.#moveDatabase() : this.#move(place));
+    } else if (kind < 0.85) {
+      await this.#note(this.#pick(this.#cursors));
     } else {
       await this.#read(this.#pick([0n, this.#databaseAt, this.#journal!.oldest]));
     }
@@ -309,6 +327,31 @@ class Model {
       return;
     }
     if (to > place.certain) place.certain = to;
+  }
+
+  async #note(cursor: Cursor): Promise<void> {
+    const { name } = cursor;
+    const notes = this.#notes.get(name)!;
+    const n = ++notes.last;
+    notes.possible.add(n);
+    try {
+      await cursor.keep(`${n} ${"x".repeat(this.#pick([0, 100, 1_000]))}`);
+    } catch (error) {
+      assert(this.disk.isDead || this.#faults > 0 || this.#manyFaults, String(error));
+      return;
+    }
+    // Those that came behind it are still to be kept.
+    for (const earlier of notes.possible) if (earlier < n) notes.possible.delete(earlier);
+  }
+
+  #checkNote({ name, note }: Cursor): void {
+    const { possible } = this.#notes.get(name)!;
+    const n = Number(note?.split(" ")[0]);
+    assert(possible.has(n), `${name} has noted ${n}, and not ${[...possible]}`);
+    // After a failed sync of names, what is found may be forgotten.
+    if (this.#namesUnsure) return;
+    possible.clear();
+    possible.add(n);
   }
 
   async #moveDatabase(): Promise<void> {
@@ -405,6 +448,7 @@ class Model {
       // After a failed sync of names, what is found may be forgotten.
       if (position > place.certain && !this.#namesUnsure) place.certain = position;
     }
+    for (const cursor of this.#cursors) this.#checkNote(cursor);
     journal.start();
   }
 

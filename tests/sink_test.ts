@@ -11,10 +11,11 @@ import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { pglite } from "../src/postgres/pglite.ts";
+import { DatabaseSink } from "../src/postgres/database_sink.ts";
 import { PositionError, PostgresSink, speaksAgainstRecords } from "../src/postgres/sink.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
-import { BatchWriter } from "../src/postgres/writer.ts";
 import { classify } from "../src/retry.ts";
+import { noCounts } from "../src/sink.ts";
 import { backdoor, errorOf } from "./driver_candidates.ts";
 import {
   drivers,
@@ -380,26 +381,30 @@ for (const driver of drivers) {
     await database.query(
       "alter table otel_data.names add constraint no_poison check (name <> 'poison')",
     );
-    const transcoder = new Transcoder(storage.dimensions);
-    const store = { store: (batch: Batch, to: bigint) => sink.store(batch, to) };
-    const writer = new BatchWriter(transcoder, store, {
-      maxBufferBytes: 1 << 30,
-      maxBufferRecords: 1 << 20,
-      maxBufferAgeMs: 60_000,
-      maxRoomWaitMs: 60_000,
-    });
-    const write = (n: number) =>
-      writer.write("traces", spans([n], { name: n % 7 === 3 ? "poison" : `name ${n}` }));
-    const outcomes = await Promise.allSettled(numbers(1, 20).map(write));
-    for (const [index, outcome] of outcomes.entries()) {
-      const poison = (index + 1) % 7 === 3;
-      assert.equal(outcome.status, poison ? "rejected" : "fulfilled", `${index + 1}`);
-      if (outcome.status === "rejected") assert.equal(outcome.reason.code, "23514");
-    }
-    await write(21);
-    await assert.rejects(write(24));
+    const to = new DatabaseSink(sink, new Transcoder(storage.dimensions));
+    let end = 0n;
+    const deliver = async (...ids: number[]) => {
+      const records = ids.map((n) => ({
+        position: end,
+        next: ++end,
+        signal: "traces" as const,
+        arrivalUnixNano: 0n,
+        key: new Uint8Array(32),
+        count: 1,
+        before: noCounts(),
+        body: spans([n], { name: n % 7 === 3 ? "poison" : `name ${n}` }),
+      }));
+      const { dead } = await to.deliver(records, new AbortController().signal, () => {
+        return Promise.resolve();
+      });
+      assert.ok(dead.every(({ reason }) => /no_poison/.test(reason)));
+      return dead.map(({ position }) => Number(position) + 1);
+    };
+    assert.deepEqual(await deliver(...numbers(1, 20)), [3, 10, 17]);
+    assert.deepEqual(await deliver(21), []);
+    assert.deepEqual(await deliver(24), [22]);
     await database.query("alter table otel_data.names drop constraint no_poison");
-    await write(24);
+    assert.deepEqual(await deliver(24), []);
     assert.deepEqual(
       await database.query<{ id: string; name: string }>(
         "select otel_data.span_id(0) as id, name from otel.spans where name is null",

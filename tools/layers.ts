@@ -86,6 +86,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
     ["postgres/json_value.ts", "postgres/stored.ts", "filter_sql.ts", "query.ts"],
     [
+      "ledger_note.ts",
       "ledger.ts",
       "delivery_options.ts",
       "delivery_state.ts",

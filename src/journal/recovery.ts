@@ -12,7 +12,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { decodeCursor, isCursorFile } from "./cursor.ts";
+import { decodeCursor, decodeNote, isCursorFile, isNoteFile } from "./cursor.ts";
 import { DAMAGED, type DamageLog } from "./damage.ts";
 import { type Counts, JournalFormatError } from "../journal.ts";
 import type { Tell } from "./tell.ts";
@@ -42,11 +42,15 @@ export interface Recovered {
   readonly accepted: Counts;
   /** Positions by cursor file; undefined for a damaged one. */
   readonly cursors: Map<string, bigint | undefined>;
+  /** Notes by their files; undefined for a damaged one. */
+  readonly notes: Map<string, string | undefined>;
 }
 
 const ID_FILE = "id";
 const FORMAT = 1;
 const TEMPORARY = ".tmp";
+/** The longest note. */
+const MAX_NOTE_BYTES = 4 << 20;
 /** Read to see what a segment begins with. */
 const PEEK_BYTES = 64 << 10;
 
@@ -88,6 +92,11 @@ export class Recovery {
     for (const name of [...sizes.keys()].filter(isCursorFile)) {
       cursors.set(name, decodeCursor(await this.#files.read(name)));
     }
+    const notes = new Map<string, string | undefined>();
+    for (const name of [...sizes.keys()].filter(isNoteFile)) {
+      // The first bytes of a longer one are not what its checksum is of.
+      notes.set(name, decodeNote(await this.#files.read(name, 0, MAX_NOTE_BYTES)));
+    }
     const segments = await this.#chain(sizes);
     await this.#keys.load([...sizes.keys()].filter(isKeyFile), segments[0]?.start ?? 0n);
     const file = await this.#replay(segments);
@@ -97,6 +106,7 @@ export class Recovery {
       file,
       accepted: this.#accepted,
       cursors,
+      notes,
     };
   }
 
@@ -293,7 +303,7 @@ export class Recovery {
 }
 
 function isOurs(name: string): boolean {
-  return name === ID_FILE || isCursorFile(name) || isKeyFile(name) ||
+  return name === ID_FILE || isCursorFile(name) || isNoteFile(name) || isKeyFile(name) ||
     segmentStart(name) !== undefined;
 }
 

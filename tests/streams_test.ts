@@ -1,0 +1,301 @@
+/** Slices of a journal side by side on a real database: whatever is cut off, each row is there once. */
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import type { JournalRecord } from "../src/journal.ts";
+import { type Delivered, noCounts, type Sink } from "../src/sink.ts";
+import type { Database } from "../src/postgres/database.ts";
+import { DatabaseSink, type DatabaseSinkOptions } from "../src/postgres/database_sink.ts";
+import { Dimensions } from "../src/postgres/dimensions.ts";
+import { migrate } from "../src/postgres/migrate.ts";
+import { Partitions } from "../src/postgres/partitions.ts";
+import { pg } from "../src/postgres/pg.ts";
+import { PostgresSink } from "../src/postgres/sink.ts";
+import { cut } from "../src/postgres/streams.ts";
+import { Transcoder } from "../src/postgres/transcode.ts";
+import { classify } from "../src/retry.ts";
+import { backdoor, errorOf } from "./driver_candidates.ts";
+import { drivers, testDatabase, type TestDriver } from "./postgres.ts";
+import { numbers, spans } from "./requests.ts";
+import { tcpProxy } from "./tcp_proxy.ts";
+
+const NEVER = new AbortController().signal;
+const NO_LETTERS = () => Promise.reject(new Error("nothing is dead here"));
+
+interface Storage extends AsyncDisposable {
+  readonly database: Database;
+  readonly url: string;
+  readonly journalId: string;
+  /** Makes a sink; small requests are worth a stream. */
+  sink(database?: Database, options?: DatabaseSinkOptions): Sink;
+}
+
+async function openStorage(driver: TestDriver): Promise<Storage> {
+  const store = await testDatabase(driver);
+  const { database, url } = store;
+  await migrate(database);
+  const journalId = randomUUID();
+  return {
+    database,
+    url,
+    journalId,
+    sink: (given = database, options = { sliceBytes: 1 }) => {
+      const partitions = new Partitions(given, { width: "day", retentionDays: 30 });
+      const sink = new PostgresSink(given, partitions, journalId);
+      return new DatabaseSink(sink, new Transcoder(new Dimensions()), options);
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+/** Four requests of a hundred spans, two a slice: spans 1 to 400, positions 0 to 400. */
+const FOUR: readonly JournalRecord[] = [0, 1, 2, 3].map((n) => ({
+  position: BigInt(n * 100),
+  next: BigInt(n * 100 + 100),
+  signal: "traces",
+  arrivalUnixNano: 0n,
+  key: new Uint8Array(32),
+  count: 100,
+  before: noCounts(),
+  body: spans(numbers(n * 100 + 1, 100)),
+}));
+
+async function deliver(sink: Sink, from = 0n): Promise<Delivered> {
+  return await sink.deliver(FOUR.filter(({ position }) => position >= from), NEVER, NO_LETTERS);
+}
+
+async function storedSpans(database: Database): Promise<number[]> {
+  const rows = await database.query<{ id: bigint }>(
+    "select span_id as id from otel_data.spans order by span_id",
+  );
+  return rows.map(({ id }) => Number(id));
+}
+
+/** Each row is there once, and so is what it names. */
+async function assertComplete(database: Database): Promise<void> {
+  assert.deepEqual(await storedSpans(database), numbers(1, 400));
+  const named = await database.query<{ n: bigint }>(
+    "select count(*) as n from otel.spans where name = 'work' and service_name = 'shop'",
+  );
+  assert.deepEqual(named, [{ n: 400n }]);
+}
+
+/** Looks until there is a row. */
+async function until(database: Database, sql: string): Promise<void> {
+  while ((await database.query(sql)).length === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Span `number` waits for the advisory lock 42. */
+async function waitAt(database: Database, number: number): Promise<void> {
+  await database.execute(`
+    create function wait_at() returns trigger language plpgsql as $$
+    begin
+      perform pg_advisory_xact_lock(42);
+      return new;
+    end $$;
+    create trigger wait_at before insert on otel_data.spans
+      for each row when (new.span_id = ${number}) execute function wait_at()`);
+}
+
+const WAITERS = "select pid from pg_locks where locktype = 'advisory' and objid = 42 and " +
+  "not granted and database = (select oid from pg_database where datname = current_database())";
+/** Has copied, and waits for its turn to commit. */
+const COPIED = "select from pg_stat_activity where datname = current_database() and " +
+  "state = 'idle in transaction' and query like 'copy%'";
+
+Deno.test("records are cut into slices of about equal bytes, each record once and in order", () => {
+  const sizes = (slices: readonly (readonly { body: Uint8Array }[])[]) =>
+    slices.map((slice) => slice.map(({ body }) => body.length));
+  const of = (...lengths: number[]) => lengths.map((length) => ({ body: new Uint8Array(length) }));
+  assert.deepEqual(sizes(cut(of(10, 10, 10, 10), 2, 20)), [[10, 10], [10, 10]]);
+  assert.deepEqual(sizes(cut(of(10, 10, 10, 10), 4, 20)), [[10, 10], [10, 10]]);
+  assert.deepEqual(sizes(cut(of(10, 10, 10, 9), 2, 20)), [[10, 10, 10, 9]]);
+  assert.deepEqual(sizes(cut(of(1, 100, 1), 3, 1)), [[1], [100], [1]]);
+  // One record is one slice, however large.
+  assert.deepEqual(sizes(cut(of(100), 8, 1)), [[100]]);
+  assert.deepEqual(sizes(cut(of(1, 1, 98), 4, 1)), [[1, 1], [98]]);
+  assert.deepEqual(sizes(cut(of(0, 0), 2, 1)), [[0, 0]]);
+});
+
+Deno.test("a database sink refuses options that make no sense, by name and value", () => {
+  const sink = new PostgresSink(
+    { driver: "pg" } as Database,
+    { ensureFor: () => assert.fail() },
+    "",
+  );
+  const make = (options: object) => () =>
+    new DatabaseSink(sink, new Transcoder(new Dimensions()), options);
+  assert.throws(make({ streams: 0 }), /^RangeError: Cannot store with 'streams': 0/);
+  assert.throws(make({ streams: 9 }), /^RangeError: Cannot store with 'streams': 9/);
+  assert.throws(make({ sliceBytes: 0.5 }), /^RangeError: Cannot store with 'sliceBytes': 0.5/);
+  assert.throws(make({ stream: 1 }), /^RangeError: .*stream/);
+});
+
+for (const driver of drivers) {
+  Deno.test(`streams store each row once: ${driver}`, async () => {
+    await using storage = await openStorage(driver);
+    for (const streams of [1, 2, 8]) {
+      const { database } = storage;
+      const sink = storage.sink(database, { streams, sliceBytes: 1 });
+      await database.execute("truncate otel_data.spans, otel_data.journal_position");
+      assert.equal(await sink.position?.(NEVER), undefined);
+      const delivered = { traces: 400, logs: 0, metrics: 0 };
+      assert.deepEqual(await deliver(sink), { next: 400n, delivered, dead: [] });
+      assert.equal(await sink.position?.(NEVER), 400n);
+      await assertComplete(database);
+    }
+  });
+
+  Deno.test(`a poison record in either of two streams is dead alone: ${driver}`, async () => {
+    for (const poison of [77, 333]) {
+      await using storage = await openStorage(driver);
+      const { database } = storage;
+      await database.execute(
+        `alter table otel_data.spans add constraint no_such_span check (span_id <> ${poison})`,
+      );
+      const { next, delivered, dead } = await storage.sink().deliver(
+        FOUR,
+        NEVER,
+        () => Promise.resolve(),
+      );
+      assert.deepEqual([next, delivered.traces], [400n, 399]);
+      const [letter, ...others] = dead.map(({ position, index }) => [position, index]);
+      const n = poison - 1;
+      assert.deepEqual([letter, others], [[BigInt(n - n % 100), n % 100], []]);
+      assert.deepEqual(
+        await storedSpans(database),
+        numbers(1, 400).filter((span) => span !== poison),
+      );
+    }
+  });
+
+  Deno.test(`a database that has lost a journal gets it from its begin: ${driver}`, async () => {
+    await using storage = await openStorage(driver);
+    const { database } = storage;
+    const sink = storage.sink();
+    await deliver(sink);
+    // As a copy from before the first delivery would be.
+    await database.execute(
+      "truncate otel_data.spans, otel_data.journal_position, otel_data.names, " +
+        "otel_data.resources, otel_data.scopes, otel_data.services",
+    );
+    const further = FOUR.map((record) => ({
+      ...record,
+      position: record.position + 400n,
+      next: record.next + 400n,
+    }));
+    await assert.rejects(sink.deliver(further, NEVER, NO_LETTERS), { name: "PositionError" });
+    assert.deepEqual(await storedSpans(database), []);
+    // Not undefined, which says that it has never had any.
+    assert.equal(await sink.position?.(NEVER), 0n);
+    await deliver(sink);
+    await assertComplete(database);
+  });
+}
+
+if (drivers.includes("postgres")) {
+  Deno.test("of two streams the second copies while the first does, and commits after it", async () => {
+    await using storage = await openStorage("postgres");
+    const { database, url } = storage;
+    await waitAt(database, 150);
+    await backdoor(url, async (rival) => {
+      await rival.query("select pg_advisory_lock(42)");
+      const delivery = deliver(storage.sink());
+      await until(database, WAITERS);
+      await until(database, COPIED);
+      assert.deepEqual(await storedSpans(database), []);
+      await rival.query("select pg_advisory_unlock(42)");
+      assert.equal((await delivery).next, 400n);
+    });
+    await assertComplete(database);
+  });
+
+  Deno.test("streams store each row once when a pool has one connection", async () => {
+    await using storage = await openStorage("postgres");
+    await using narrow = pg(storage.url, { maxConnections: 1 });
+    assert.equal((await deliver(storage.sink(narrow))).next, 400n);
+    await assertComplete(storage.database);
+  });
+
+  Deno.test("when the first of two streams is killed in mid-copy, neither has stored anything", async () => {
+    await using storage = await openStorage("postgres");
+    const { database, url } = storage;
+    await waitAt(database, 150);
+    const sink = storage.sink();
+    await backdoor(url, async (rival) => {
+      await rival.query("select pg_advisory_lock(42)");
+      const failed = errorOf(deliver(sink));
+      await until(database, WAITERS);
+      await until(database, COPIED);
+      await rival.query(`select pg_terminate_backend(pid) from (${WAITERS}) w`);
+      assert.equal(classify(await failed).kind, "transient");
+      await rival.query("select pg_advisory_unlock(42)");
+    });
+    assert.equal(await sink.position?.(NEVER), undefined);
+    assert.deepEqual(await storedSpans(database), []);
+    await deliver(sink);
+    await assertComplete(database);
+  });
+
+  Deno.test("when the second of two streams is killed in mid-copy, the first is settled", async () => {
+    await using storage = await openStorage("postgres");
+    const { database, url, journalId } = storage;
+    await waitAt(database, 350);
+    const sink = storage.sink();
+    await backdoor(url, async (rival) => {
+      await rival.query("select pg_advisory_lock(42)");
+      const delivery = deliver(sink);
+      await until(database, WAITERS);
+      await until(
+        database,
+        `select from otel_data.journal_position where journal_id = '${journalId}' and at = 200`,
+      );
+      await rival.query(`select pg_terminate_backend(pid) from (${WAITERS}) w`);
+      const { next, delivered, failure } = await delivery;
+      assert.deepEqual([next, delivered.traces], [200n, 200]);
+      assert.equal(classify(failure).kind, "transient");
+      await rival.query("select pg_advisory_unlock(42)");
+    });
+    assert.equal(await sink.position?.(NEVER), 200n);
+    await deliver(sink, 200n);
+    await assertComplete(database);
+  });
+
+  for (const where of ["cut before", "cut after"] as const) {
+    for (const which of [1, 2]) {
+      Deno.test(`when a connection is ${where} commit ${which} of two streams, each row is there once`, async () => {
+        await using storage = await openStorage("postgres");
+        const { database, url } = storage;
+        await using proxy = await tcpProxy(Number(new URL(url).port));
+        const through = new URL(url);
+        through.port = String(proxy.port);
+        await using proxied = pg(through.href);
+        const sink = storage.sink(proxied);
+        let moves = 0;
+        let isCut = false;
+        proxy.onSent = (bytes) => {
+          const text = Buffer.from(bytes).toString("latin1");
+          if (text.includes("update otel_data.journal_position")) moves++;
+          if (isCut || moves < which || !text.includes("commit")) return "pass";
+          isCut = true;
+          return where;
+        };
+        const outcome = await deliver(sink).catch((error): Delivered => ({
+          next: 0n,
+          delivered: noCounts(),
+          dead: [],
+          failure: error,
+        }));
+        assert.equal(classify(outcome.failure).kind, "transient", String(outcome.failure));
+        assert.equal(outcome.next, which === 1 ? 0n : 200n);
+        const at = await sink.position?.(NEVER) ?? 0n;
+        assert.equal(at, BigInt((where === "cut after" ? which : which - 1) * 200));
+        if (at < 400n) await deliver(sink, at);
+        await assertComplete(database);
+      });
+    }
+  }
+}
