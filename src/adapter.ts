@@ -219,7 +219,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
     const destinations = opened.use(
       await Destinations.open({ journal, letters: letters ?? refusals, store, settings }),
     );
-    journal.start();
+    if (!settings.retainJournal) journal.start();
     destinations.start();
     const settlement = dataDir === undefined ? this.#settlement(destinations, refusals) : undefined;
     return { lock, journal, letters, store, destinations, intake: new Intake(journal, settlement) };

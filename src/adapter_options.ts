@@ -32,6 +32,11 @@ export interface OTelStorageOptions {
   readonly journalMaxBytes?: number;
   /** Where else all that is received goes, as OTLP/HTTP. Needs `dataDir`. @default none */
   readonly forwards?: readonly ForwardSettings[];
+  /**
+   * Segments of the journal stay though all that are configured here have passed them: for a process
+   * that may not know every destination. @default {false}
+   */
+  readonly retainJournal?: boolean;
   /** The width of partitions. @default the finest from a day up that makes fewer than 50 */
   readonly partition?: PartitionWidth;
   /** How long telemetry is kept, in days, 1 to 3,650. @default {30} */
@@ -117,6 +122,7 @@ const optionsSchema = z.strictObject({
   dataDir: z.string().min(1).optional(),
   journalMaxBytes: z.number().int().min(1 << 20).default(1 << 30),
   forwards: z.array(forwardSchema).readonly().default([]),
+  retainJournal: z.boolean().default(false),
   partition: z.enum(["hour", "day", "week", "month"]).optional(),
   retentionDays: z.number().int().min(1).max(3650).default(30),
   maxRetries: z.number().int().min(1).max(10).default(3),

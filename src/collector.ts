@@ -3,12 +3,12 @@
  * nothing.
  *
  * ```sh
- * deno run --allow-net --allow-env --allow-read --allow-write=./data \
+ * deno run --allow-net --allow-env --allow-read --allow-write=./data --allow-sys=statfs \
  *   jsr:@oneiric/otel-storage/collector
  * ```
  *
- * With `--database` it needs `--allow-net --allow-env` alone. `--help` lists its commands and flags.
- * When it can take requests it prints a line with `listening on http://HOST:PORT`; its log goes to
+ * `--help` lists its commands and flags. What is received is acknowledged when it is synced to the
+ * journal in the data folder; from there it goes to the database and to each forward. When it can take requests it prints a line with `listening on http://HOST:PORT`; its log goes to
  * stderr, a line an event. The first SIGINT or SIGTERM lets it finish what it has taken and exit with
  * 0 within 10 seconds, a second one ends it at once. It exits with 2 when it was asked for what cannot
  * be, with 1 when something failed.
@@ -16,38 +16,31 @@
  * @module
  */
 
-import { join } from "node:path";
-import {
-  OTelStorageAdapter,
-  type OTelStorageOptions,
-  UnavailableError,
-  type UpkeepReport,
-} from "./adapter.ts";
-import { askCollector } from "./ask_collector.ts";
+import { OTelStorageAdapter, type OTelStorageOptions, UnavailableError } from "./adapter.ts";
 import { VERSION } from "./assets.ts";
 import { HELP, readSettings, type Settings, UsageError } from "./collector_args.ts";
-import { connect } from "./postgres/connect.ts";
-import type { Database } from "./postgres/database.ts";
-import { FolderLockedError, lockFolder } from "./postgres/folder_lock.ts";
+import { embeddedFolder, placeOf, withoutQuery } from "./collector_place.ts";
+import type { DestinationOptions } from "./forward_request.ts";
 import { InFlight } from "./in_flight.ts";
 import { log, reasonOf } from "./log.ts";
-import { migrate } from "./postgres/migrate.ts";
+import type { Output } from "./output.ts";
+import { prometheusText } from "./prometheus.ts";
+import { replayStored } from "./replay_stored.ts";
 import { RequestError } from "./request_error.ts";
 import { classify } from "./retry.ts";
 import { type Admin, handler, type Store } from "./server.ts";
-import { querySql, type SqlRows } from "./sql_query.ts";
-import { drawTable } from "./sql_table.ts";
+import { querySql } from "./sql_query.ts";
+import { statsJson } from "./stats_json.ts";
+import { type AdapterParts, countsOf, runSubcommand } from "./subcommands.ts";
 
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 /** All of stopping has to fit into 10 s; the adapter takes up to 8 of them. */
 const STOP_MS = 9_500;
 const IN_FLIGHT_MS = 1_000;
 const LAST_ANSWERS_MS = 300;
 /** Terminals send a signal to every process of a group, and `deno task` sends it on: one, for us. */
 const SAME_SIGNAL_MS = 250;
-/** What keeps failing is logged this often. */
-const LOG_AGAIN_MS = 10_000;
-const STATS_SQL = "select name, value from otel.stats order by name";
 
 async function main(): Promise<void> {
   try {
@@ -64,19 +57,23 @@ async function main(): Promise<void> {
 }
 
 async function run(settings: Settings): Promise<void> {
-  switch (settings.command) {
-    case "serve":
-      return await serve(settings);
-    case "migrate":
-      await withDatabase(settings, migrate);
-      return console.log("migrated");
-    case "maintain":
-      return console.log(JSON.stringify(await maintain(settings)));
-    case "stats":
-      return print(await query(settings, STATS_SQL), settings);
-    case "query":
-      return print(await query(settings, settings.sql), settings);
-  }
+  if (settings.command === "serve") return await serve(settings);
+  await runSubcommand(settings, {
+    output: outputOf(settings),
+    adapter: (options) => adapterFor(settings, options),
+  });
+}
+
+/** Rows are JSON where nobody reads them at a terminal; how far a replay is stays text there. */
+function outputOf({ json, command }: Settings): Output {
+  return {
+    json: json || (command !== "replay" && !Deno.stdout.isTerminal()),
+    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : undefined,
+    line: (text) => console.log(text),
+    note: (text) => console.error(`otel-storage: ${text}`),
+    // Back to the first column, and what is left of the line before is erased.
+    draw: (text) => Deno.stderr.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`)),
+  };
 }
 
 async function serve(settings: Settings): Promise<void> {
@@ -99,7 +96,7 @@ async function serve(settings: Settings): Promise<void> {
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,
-    admin: adminOf(adapter),
+    admin: await adminOf(adapter, stopping, () => ownOf({ ...settings, port: server.addr.port })),
     onError: (error) => log("error", "could not store a request", { error }),
   });
   const requests = new InFlight();
@@ -109,7 +106,7 @@ async function serve(settings: Settings): Promise<void> {
   console.log(`otel-storage ${VERSION} listening on ${url}`);
   log("info", "keeping", { in: placeOf(settings), journal: settings.dataDir });
   for (const { name, url } of settings.forwards) {
-    log("info", "forwarding", { to: name, at: withoutQuery(url) });
+    log("info", "forwarding", { destination: name, at: withoutQuery(url) });
   }
 
   const maintaining = maintainHourly(adapter, stopping);
@@ -145,7 +142,7 @@ function stopSignal(): AbortSignal {
       log("info", "stopping", { signal: name });
       stopping.abort(new Error(`Stopped by ${name}`));
       setTimeout(() => {
-        log("warn", "stopped before all was finished; what was not stored was not acknowledged");
+        log("warn", "stopped before all was finished; what was acknowledged is in the journal");
         Deno.exit(0);
       }, STOP_MS);
     });
@@ -164,7 +161,6 @@ function storeUntil(
   closing: AbortSignal,
   adapter: OTelStorageAdapter,
 ): Store {
-  let logged = -Infinity;
   const observed = async <T>(until: AbortSignal, act: () => Promise<T>): Promise<T> => {
     if (until.aborted) {
       throw new UnavailableError("Cannot store the request: shutting down; send it again", 1000);
@@ -172,8 +168,7 @@ function storeUntil(
     try {
       return await act();
     } catch (error) {
-      if (error instanceof UnavailableError && performance.now() - logged > LOG_AGAIN_MS) {
-        logged = performance.now();
+      if (error instanceof UnavailableError) {
         log("warn", "refusing requests", { error, cause: error.cause });
       }
       throw error;
@@ -187,7 +182,12 @@ function storeUntil(
   };
 }
 
-function adminOf(adapter: OTelStorageAdapter): Admin {
+/** @param own Where it listens; asked once it does. */
+async function adminOf(
+  adapter: OTelStorageAdapter,
+  stopping: AbortSignal,
+  own: () => DestinationOptions["own"],
+): Promise<Admin> {
   return {
     query: async (sql, options) => {
       try {
@@ -199,6 +199,14 @@ function adminOf(adapter: OTelStorageAdapter): Admin {
       }
     },
     maintain: async (options) => countsOf(await adapter.maintain(options)),
+    stats: async () => statsJson(await adapter.stats()),
+    metrics: async () => prometheusText(await adapter.stats()),
+    deadLetters: await adapter.deadLetters(),
+    replay: async (request, { signal, onProgress }) => {
+      const ended = AbortSignal.any([signal, stopping]);
+      const database = await adapter.database({ signal: ended });
+      return await replayStored(database, request, { signal: ended, onProgress }, own());
+    },
   };
 }
 
@@ -218,101 +226,28 @@ function listen(
 
 async function maintainHourly(adapter: OTelStorageAdapter, stopping: AbortSignal): Promise<void> {
   while (!stopping.aborted) {
+    let pause = HOUR_MS;
     try {
       const report = await adapter.maintain({ signal: stopping });
       log("info", "maintained", countsOf(report));
-      for (const { action, name, error } of report.postponed) {
-        log("warn", "postponed", { action, name, error });
+      if (report.postponed.length > 0) {
+        const what = report.postponed.map(({ action, name, error }) =>
+          `${action} ${name}: ${reasonOf(error)}`
+        );
+        log("warn", "postponed", { what: what.join("; ") });
       }
     } catch (error) {
-      if (!stopping.aborted) log("error", "could not maintain", { error });
+      pause = MINUTE_MS;
+      if (!stopping.aborted) log("warn", "could not maintain, trying again", { error });
     }
-    await sleep(HOUR_MS, stopping);
+    await sleep(pause, stopping);
   }
 }
 
-function countsOf(report: UpkeepReport): Record<string, number> {
-  return {
-    created: report.created.length,
-    sealed: report.sealed.length,
-    expired: report.expired.length,
-    postponed: report.postponed.length,
-  };
-}
-
-/** Makes the upkeep, or has the collector make it that runs on the folder. */
-async function maintain(settings: Settings): Promise<unknown> {
-  return await lockedOr(settings, async (url) => {
-    const { body } = await askCollector({ url, token: settings.token }, "/api/maintain", {});
-    return JSON.parse(body);
-  }, async () => {
-    await using adapter = adapterFor({ ...settings, forwards: [] }, { journal: false });
-    await adapter.init();
-    return countsOf(await adapter.maintain());
-  });
-}
-
-async function query(settings: Settings, sql: string): Promise<SqlRows> {
-  await checkFolder(settings);
-  return await lockedOr(settings, async (url) => {
-    const collector = { url, token: settings.token };
-    const { body, headers } = await askCollector(collector, "/api/query", { sql });
-    const lines = body.split("\n").slice(0, -1);
-    return { lines, truncated: headers["otel-storage-truncated"] === "true" };
-  }, async () => {
-    await using database = await connect(targetOf(settings));
-    return await querySql(database, sql);
-  });
-}
-
-async function withDatabase(
+function adapterFor(
   settings: Settings,
-  use: (database: Database) => Promise<void>,
-): Promise<void> {
-  using _lock = settings.database === undefined ? await lockFolder(settings.dataDir) : undefined;
-  await using database = await connect(targetOf(settings));
-  await use(database);
-}
-
-/** Asks the collector that has the embedded database open, or opens the database itself. */
-async function lockedOr<T>(
-  settings: Settings,
-  ask: (url: string) => Promise<T>,
-  open: () => Promise<T>,
-): Promise<T> {
-  if (settings.database !== undefined) return await open();
-  try {
-    using _lock = await lockFolder(settings.dataDir);
-    return await open();
-  } catch (error) {
-    if (!(error instanceof FolderLockedError) || error.holder.url === undefined) throw error;
-    return await ask(error.holder.url);
-  }
-}
-
-/** Reading makes no database. */
-async function checkFolder(settings: Settings): Promise<void> {
-  if (settings.database !== undefined) return;
-  const folder = embeddedFolder(settings);
-  try {
-    await Deno.stat(folder);
-  } catch (cause) {
-    throw new Error(
-      `Cannot open ${folder}: ${reasonOf(cause)}; start the collector first, or say where with ` +
-        "--data-dir or --database",
-      { cause },
-    );
-  }
-}
-
-function print({ lines, truncated }: SqlRows, { json }: Settings): void {
-  const text = json || !Deno.stdout.isTerminal() ? lines.join("\n") : drawTable(lines);
-  if (text !== "") console.log(text.trimEnd());
-  if (truncated) console.error(`otel-storage: stopped after ${lines.length} rows; there are more`);
-}
-
-/** `journal: false`: for looking after the database alone. */
-function adapterFor(settings: Settings, { journal = true } = {}): OTelStorageAdapter {
+  { journal = true, retainJournal = false }: AdapterParts = {},
+): OTelStorageAdapter {
   const { database, partition, retentionDays, breakerCooldownMs, attemptTimeoutMs } = settings;
   return new OTelStorageAdapter({
     ...database === undefined
@@ -322,15 +257,15 @@ function adapterFor(settings: Settings, { journal = true } = {}): OTelStorageAda
     retentionDays,
     attemptTimeoutMs,
     circuitBreakerCooldownMs: breakerCooldownMs,
-    ...journal ? { ...journalOf(settings) } : {},
+    ...journal ? { ...journalOf(settings), retainJournal } : {},
     onEvent: ({ level, message, fields }) => log(level, message, fields),
   });
 }
 
 /** Where what comes is kept until all have it, and who they are. */
 function journalOf(settings: Settings): Partial<OTelStorageOptions> {
-  const { dataDir, journalMaxBytes, host, port } = settings;
-  const own = port === 0 ? {} : { own: { host, port, addresses: addressesOf(host) } };
+  const { dataDir, journalMaxBytes } = settings;
+  const own = ownOf(settings);
   return {
     dataDir,
     journalMaxBytes,
@@ -341,9 +276,14 @@ function journalOf(settings: Settings): Partial<OTelStorageOptions> {
       gzip: settings.forwardCompression === "gzip",
       from: settings.forwardFrom,
       overflow: settings.forwardOverflow,
-      ...own,
+      ...own && { own },
     })),
   };
+}
+
+/** Where this process listens, as far as that is known before it does. */
+function ownOf({ host, port }: Settings): DestinationOptions["own"] {
+  return port === 0 ? undefined : { host, port, addresses: addressesOf(host) };
 }
 
 /** The addresses of this machine, for who listens on all of them; none where they may not be asked. */
@@ -351,25 +291,6 @@ function addressesOf(host: string): string[] {
   if (host !== "0.0.0.0" && host !== "::") return [];
   const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
   return state === "granted" ? Deno.networkInterfaces().map(({ address }) => address) : [];
-}
-
-function targetOf(settings: Settings): string | { pgliteDir: string } {
-  return settings.database ?? { pgliteDir: embeddedFolder(settings) };
-}
-
-function embeddedFolder({ dataDir }: Settings): string {
-  return join(dataDir, "pglite");
-}
-
-/** Where the data is, without passwords. */
-function placeOf(settings: Settings): string {
-  const url = URL.parse(settings.database ?? "");
-  return url === null ? embeddedFolder(settings) : `${url.host}${url.pathname}`;
-}
-
-function withoutQuery(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname;
 }
 
 function urlOf(host: string, port: number): string {

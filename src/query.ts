@@ -16,7 +16,8 @@ import type {
   Signal,
   Span,
 } from "./record.ts";
-import type { Queryable, Row, SqlValue } from "./postgres/database.ts";
+import { Conditions } from "./conditions.ts";
+import type { Queryable, Row } from "./postgres/database.ts";
 import {
   logOf,
   metricOf,
@@ -208,45 +209,4 @@ function traceIdOf(text: string): string {
     throw new RangeError(`Cannot look up a trace: its id has to be 32 hex digits: ${text}`);
   }
   return digits;
-}
-
-/** Conditions with their parameters. */
-class Conditions {
-  readonly parameters: SqlValue[] = [];
-  readonly #terms: string[] = [];
-
-  get sql(): string {
-    return this.#terms.length === 0 ? "" : `where ${this.#terms.join(" and ")}`;
-  }
-
-  /** Adds a parameter and returns its name. */
-  parameter(value: SqlValue): string {
-    this.parameters.push(value);
-    return `$${this.parameters.length}`;
-  }
-
-  /** Adds a condition whose only `$` stands for `value`. */
-  add(term: string, value: SqlValue): void {
-    this.#terms.push(term.replace("$", () => this.parameter(value)));
-  }
-
-  /** A time range on the times of the rows; for a record that came without one, its arrival. */
-  time({ since, until }: { readonly since?: bigint; readonly until?: bigint }): void {
-    if (since !== undefined) this.#bound(">=", since, "<");
-    if (until !== undefined) this.#bound("<=", until, ">=");
-  }
-
-  /** Microseconds first, which indexes and partitions know; then the nanoseconds beyond them. */
-  #bound(within: string, nanos: bigint, beyond: string): void {
-    if (nanos !== BigInt.asUintN(64, nanos)) {
-      throw new RangeError(
-        `Cannot read a time range: a bound has to be 0 to 2^64-1 nanoseconds: ${nanos}`,
-      );
-    }
-    const micros = `otel_data.to_timestamptz(${this.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
-    this.#terms.push(
-      `t.time ${within} ${micros}`,
-      `not (t.time = ${micros} and greatest(t.time_frac, 0) ${beyond} ${nanos % 1000n})`,
-    );
-  }
 }

@@ -7,6 +7,7 @@
  * | `POST /v1/traces`, `/v1/logs`, `/v1/metrics` | 200 once the records are stored, an `Export…ServiceResponse` |
  * | `GET /healthz` | 200 while the process lives |
  * | `GET /readyz` | 200 while the database can be reached, else 503 |
+ * | those of `admin_routes.ts` | for the subcommands of the collector and for Prometheus |
  *
  * A request is checked before its body is read: path and method (404, 405), token (401), Host and
  * Origin (403), content type and encoding (415), room in the store (503). Then the body is read
@@ -20,13 +21,30 @@
 
 import { inspect } from "node:util";
 import { z } from "zod";
+import type { Admin } from "./admin.ts";
+import { adminRoutes, type Route } from "./admin_routes.ts";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
 import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
 import type { Signal } from "./record.ts";
-import { type ContentEncoding, RequestBodies } from "./request_body.ts";
+import { RequestBodies } from "./request_body.ts";
 import { RequestError } from "./request_error.ts";
-import { type Audience, type ConnectionInfo, RequestGuard } from "./request_guard.ts";
+import { type ConnectionInfo, RequestGuard } from "./request_guard.ts";
+import { compressionOf, CONTENT_TYPES, encodingOf } from "./request_headers.ts";
 
+export type {
+  Admin,
+  DamagedLetter,
+  DeadLetterOps,
+  Letter,
+  LetterFilter,
+  LetterHead,
+  LetterList,
+  LetterReplay,
+  Replay,
+  ReplayCalls,
+  ReplayProgress,
+  ReplayRequest,
+} from "./admin.ts";
 export { type BodyLimits, type ContentEncoding, RequestBodies } from "./request_body.ts";
 export type { ConnectionInfo } from "./request_guard.ts";
 export type { Signal } from "./record.ts";
@@ -51,17 +69,6 @@ export interface Store {
   ): Promise<{ readonly rejected: number; readonly message: string }>;
   /** Whether the store can be reached. Rejecting means that it cannot. */
   health(): Promise<{ readonly ok: boolean }>;
-}
-
-/** What the subcommands of the collector ask of a collector that runs; internal, and will change. */
-export interface Admin {
-  /** Runs one query that reads, and returns its rows as JSON objects, each on a line of its own. */
-  query(
-    sql: string,
-    options: { readonly signal: AbortSignal },
-  ): Promise<{ readonly lines: readonly string[]; readonly truncated: boolean }>;
-  /** Makes partitions ahead, seals and expires; counts what it did. */
-  maintain(options: { readonly signal: AbortSignal }): Promise<Readonly<Record<string, number>>>;
 }
 
 /** Options of {@linkcode handler}. */
@@ -91,8 +98,8 @@ export interface HandlerOptions {
   /** What bounds the bodies. @default {new RequestBodies()} */
   readonly bodies?: RequestBodies;
   /**
-   * What `POST /api/query` and `POST /api/maintain` do. They are for this machine: without a token,
-   * for the loopback only, and never for the pages of `corsOrigin`.
+   * What the paths of `admin_routes.ts` do: `/api/query`, `/metrics` and others. They are for this
+   * machine: without a token, for the loopback only, and never for the pages of `corsOrigin`.
    *
    * @default {undefined} There are no such paths
    */
@@ -123,16 +130,8 @@ const optionsSchema = z.strictObject({
   onError: z.custom((value) => typeof value === "function", "must be a function").optional(),
 });
 
-interface Route {
-  readonly methods: readonly string[];
-  readonly audience: Audience;
-  readonly answer: (request: Request) => Promise<Response>;
-}
-
 /** How long the store may take to say how it is, in milliseconds. */
 const HEALTH_TIMEOUT_MS = 5_000;
-/** The longest SQL text, in bytes. */
-const ADMIN_BODY_BYTES = 1024 * 1024;
 /** The `google.rpc.Code` that says what an HTTP status says. */
 const RPC_CODES: ReadonlyMap<number, number> = new Map([
   [400, 3],
@@ -143,14 +142,11 @@ const RPC_CODES: ReadonlyMap<number, number> = new Map([
   [408, 4],
   [413, 3],
   [415, 3],
+  [422, 15],
   [499, 1],
   [503, 14],
 ]);
 const RPC_INTERNAL = 13;
-const CONTENT_TYPES: Readonly<Record<Encoding, string>> = {
-  protobuf: "application/x-protobuf",
-  json: "application/json",
-};
 
 /**
  * Makes the function that answers requests.
@@ -205,7 +201,6 @@ class Server {
   readonly #options: HandlerOptions;
   readonly #guard: RequestGuard;
   readonly #bodies: RequestBodies;
-  readonly #adminBodies = new RequestBodies({ bodyBytes: ADMIN_BODY_BYTES });
   readonly #routes: ReadonlyMap<string, Route>;
 
   constructor(options: HandlerOptions) {
@@ -226,10 +221,7 @@ class Server {
     const check = { methods: ["GET", "HEAD"], audience: "anybody" } as const;
     yield ["/healthz", { ...check, answer: () => Promise.resolve(json(200, { status: "ok" })) }];
     yield ["/readyz", { ...check, answer: () => this.#ready() }];
-    if (admin === undefined) return;
-    const command = { methods: ["POST"], audience: "machine" } as const;
-    yield ["/api/query", { ...command, answer: (request) => this.#query(admin, request) }];
-    yield ["/api/maintain", { ...command, answer: (request) => this.#maintain(admin, request) }];
+    if (admin !== undefined) yield* adminRoutes(admin);
   }
 
   async answer(request: Request, info: ConnectionInfo | undefined): Promise<Response> {
@@ -305,23 +297,6 @@ class Server {
     return json(503, { status: "unavailable" });
   }
 
-  async #query(admin: Admin, request: Request): Promise<Response> {
-    const { signal } = request;
-    const answer = await this.#adminBodies.receive(request, compressionOf(request), (body) => {
-      return admin.query(sqlOf(body), { signal });
-    });
-    return new Response(answer.lines.map((line) => `${line}\n`).join(""), {
-      headers: {
-        "content-type": "application/x-ndjson",
-        "otel-storage-truncated": String(answer.truncated),
-      },
-    });
-  }
-
-  async #maintain(admin: Admin, request: Request): Promise<Response> {
-    return json(200, await admin.maintain({ signal: request.signal }));
-  }
-
   #refuse(request: Request, error: unknown): Response {
     const { status, message, retryAfterMs, headers } = this.#refusal(request, error);
     const code = RPC_CODES.get(status) ?? RPC_INTERNAL;
@@ -357,35 +332,6 @@ class Server {
 
 function toProtobuf(signal: Signal, body: Uint8Array): Uint8Array {
   return jsonToProtobuf(signal, new TextDecoder().decode(body));
-}
-
-function sqlOf(body: Uint8Array): string {
-  const schema = z.strictObject({ sql: z.string().min(1) });
-  try {
-    return schema.parse(JSON.parse(new TextDecoder().decode(body))).sql;
-  } catch (error) {
-    throw new RequestError(400, 'Cannot read the query: send {"sql": "select …"}', {
-      cause: error,
-    });
-  }
-}
-
-/** The encoding that the content type names, undefined for any other type. */
-function encodingOf(request: Request): Encoding | undefined {
-  const type = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-  if (type === CONTENT_TYPES.protobuf) return "protobuf";
-  return type === CONTENT_TYPES.json ? "json" : undefined;
-}
-
-function compressionOf(request: Request): ContentEncoding {
-  const name = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
-  if (name === "" || name === "identity") return "identity";
-  if (name === "gzip" || name === "x-gzip") return "gzip";
-  throw new RequestError(
-    415,
-    "Cannot read the body: its Content-Encoding must be gzip or identity",
-    { headers: { "accept-encoding": "gzip" } },
-  );
 }
 
 function isUnavailable(error: unknown): error is Error & { readonly retryAfterMs: number } {

@@ -4,21 +4,28 @@
  * @module
  */
 
-/** Longer cells are cut. */
-const CELL_WIDTH = 80;
+/** How a table is drawn. */
+export interface TableOptions {
+  /** Say at the end how many rows there are. @default {true} */
+  readonly counted?: boolean;
+  /** Longer cells are cut. @default {80} */
+  readonly cellWidth?: number;
+}
 
 /**
  * Draws rows as a table: numbers to the right, nothing for null, JSON for lists and objects. What
  * would move the cursor or colour the terminal is escaped: the cells come from outside.
  *
  * @param lines Each row as a JSON object, all with the same names.
- * @returns Lines that end with a line break each; the last one counts the rows.
+ * @param options See {@linkcode TableOptions}.
+ * @returns Lines that end with a line break each.
  */
-export function drawTable(lines: readonly string[]): string {
+export function drawTable(lines: readonly string[], options: TableOptions = {}): string {
+  const { counted = true, cellWidth = 80 } = options;
   const rows = lines.map(parseRow);
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map((name) => {
-    const cells = rows.map((row) => cell(row[name]));
+    const cells = rows.map((row) => cell(row[name], cellWidth));
     const width = Math.max(name.length, ...cells.map(({ length }) => length));
     const numeric = rows.some((row) => isRaw(row[name])) &&
       rows.every((row) => row[name] === null || isRaw(row[name]));
@@ -26,7 +33,7 @@ export function drawTable(lines: readonly string[]): string {
     return { head: name.padEnd(width), rule: "─".repeat(width), cells: cells.map(pad) };
   });
   const draw = (parts: readonly string[], gap: string) => parts.join(gap).trimEnd() + "\n";
-  const count = `(${rows.length} ${rows.length === 1 ? "row" : "rows"})\n`;
+  const count = counted ? `(${rows.length} ${rows.length === 1 ? "row" : "rows"})\n` : "";
   if (columns.length === 0) return count;
   return draw(columns.map(({ head }) => head), " │ ") +
     draw(columns.map(({ rule }) => rule), "─┼─") +
@@ -51,11 +58,15 @@ function isRaw(value: unknown): boolean {
   return isRawJSON(value);
 }
 
-function cell(value: unknown): string {
+function cell(value: unknown, width: number): string {
   if (value === null) return "";
-  const text = (typeof value === "string" ? value : JSON.stringify(value))
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
-  return text.length <= CELL_WIDTH ? text : `${text.slice(0, CELL_WIDTH - 1)}…`;
+  const text = printable(typeof value === "string" ? value : JSON.stringify(value));
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+/** A text with what would move the cursor or colour the terminal escaped. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }
 
 function escaped(character: string): string {

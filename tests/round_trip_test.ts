@@ -4,12 +4,12 @@
 
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { OTelStorageAdapter } from "../src/adapter.ts";
 import { decodeRequest, encodeRequest } from "../src/otlp.ts";
 import type { Signal } from "../src/record.ts";
 import { arbitraryRequest } from "./arbitraries.ts";
 import { canonicalise } from "./canonical.ts";
-import { drivers, testDatabase, type TestDriver } from "./postgres.ts";
+import { openStore } from "./open_store.ts";
+import { drivers } from "./postgres.ts";
 
 /** Requests a run stores before it reads all of them back, and how many runs there are. */
 const REQUESTS = 50;
@@ -25,7 +25,7 @@ for (const driver of drivers) {
   for (const signal of ["traces", "logs", "metrics"] as const) {
     Deno.test(`round trip: ${signal} come back from ${driver} as they went in`, async () => {
       await using store = await openStore(driver);
-      const database = await store.adapter.database();
+      const { database } = store;
       const property = fc.asyncProperty(
         fc.array(arbitraryRequest(signal), { minLength: REQUESTS, maxLength: REQUESTS }),
         async (requests) => {
@@ -45,21 +45,4 @@ for (const driver of drivers) {
       await fc.assert(property, { numRuns: RUNS });
     });
   }
-}
-
-async function openStore(
-  driver: TestDriver,
-): Promise<AsyncDisposable & { adapter: OTelStorageAdapter }> {
-  const server = driver === "postgres" ? await testDatabase(driver) : undefined;
-  const adapter = new OTelStorageAdapter(
-    server === undefined ? { pgliteDir: "memory://" } : { connectionString: server.url },
-  );
-  await adapter.init();
-  return {
-    adapter,
-    async [Symbol.asyncDispose]() {
-      await adapter.close();
-      await server?.[Symbol.asyncDispose]();
-    },
-  };
 }

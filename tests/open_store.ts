@@ -1,0 +1,76 @@
+/**
+ * A store of its own for a test, and what a read of it asks for.
+ *
+ * @module
+ */
+
+import { OTelStorageAdapter } from "../src/adapter.ts";
+import type { Database, Queryable, Row, SqlValue } from "../src/postgres/database.ts";
+import { testDatabase, type TestDriver } from "./postgres.ts";
+
+/** A store that goes with the test. */
+export interface OpenStore extends AsyncDisposable {
+  readonly adapter: OTelStorageAdapter;
+  readonly database: Database;
+  /** Its `postgres://` URL, or `memory://`. */
+  readonly url: string;
+}
+
+/** Opens a new, empty store. */
+export async function openStore(driver: TestDriver): Promise<OpenStore> {
+  const server = driver === "postgres" ? await testDatabase(driver) : undefined;
+  const adapter = new OTelStorageAdapter(
+    server === undefined ? { pgliteDir: "memory://" } : { connectionString: server.url },
+  );
+  await adapter.init();
+  return {
+    adapter,
+    database: await adapter.database(),
+    url: server?.url ?? "memory://",
+    async [Symbol.asyncDispose]() {
+      await adapter.close();
+      await server?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A statement that was run, and how many rows it gave. */
+export interface Asked {
+  readonly sql: string;
+  readonly rows: number;
+}
+
+/** The same database, which writes down what it is asked for. */
+export function observed(database: Database): { database: Database; asked: Asked[] } {
+  const asked: Asked[] = [];
+  const observe = (queryable: Queryable): Queryable["query"] =>
+  async <R extends Row>(
+    sql: string,
+    parameters?: readonly SqlValue[],
+    options?: { readonly signal?: AbortSignal },
+  ) => {
+    const rows = await queryable.query<R>(sql, parameters, options);
+    asked.push({ sql, rows: rows.length });
+    return rows;
+  };
+  return {
+    asked,
+    database: {
+      driver: database.driver,
+      query: observe(database),
+      execute: (script) => database.execute(script),
+      transaction: (run, options) =>
+        database.transaction(
+          (transaction) =>
+            run({
+              query: observe(transaction),
+              copyIn: (table, rows) => transaction.copyIn(table, rows),
+            }),
+          options,
+        ),
+      secure: () => database.secure(),
+      close: () => database.close(),
+      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    },
+  };
+}
