@@ -95,6 +95,10 @@ export class LedgerWatch {
       );
     }
     this.#accepted = stats.accepted;
+    // Every destination was there from the start.
+    for (const { accepted } of stats.destinations) {
+      assert.deepEqual(accepted, stats.accepted, JSON.stringify(stats));
+    }
     const [database] = stats.destinations;
     if (SIGNALS.some((signal) => database!.delivered[signal] > 0)) this.#storing.resolve();
     this.samples++;
