@@ -21,11 +21,20 @@ export interface AdapterEvent {
 
 /** What of a journal is no reason to worry. */
 const USUAL: ReadonlySet<JournalEventKind> = new Set(["new id", "new cursor", "torn tail"]);
+/** What may happen again and again, each time in other words. */
+const REPEATED: ReadonlySet<JournalEventKind> = new Set([
+  "write failed",
+  "upkeep failed",
+  "keys lost",
+]);
 
 /** An event of the journal. */
-export function journalEvent({ kind, message, error }: JournalEvent): AdapterEvent {
+export function journalEvent({ kind, message: what, error }: JournalEvent): AdapterEvent {
   const level = USUAL.has(kind) ? "info" : "warn";
-  return { level, message: `journal: ${kind}`, fields: { what: message, error } };
+  const message = `journal: ${kind}`;
+  return REPEATED.has(kind)
+    ? { level, message, fields: { what, error } }
+    : { level, message: `${message}: ${what}`, fields: { error } };
 }
 
 /** An event of the delivery to a destination. */

@@ -68,7 +68,8 @@ async function run(settings: Settings): Promise<void> {
 function outputOf({ json, command }: Settings): Output {
   return {
     json: json || (command !== "replay" && !Deno.stdout.isTerminal()),
-    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : undefined,
+    // Terminals that do not know their size say 0.
+    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns || 80 : undefined,
     line: (text) => console.log(text),
     note: (text) => console.error(`otel-storage: ${text}`),
     // Back to the first column, and what is left of the line before is erased.

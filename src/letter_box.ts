@@ -22,7 +22,12 @@ export class LetterBox {
   readonly #letters: DeadLetters;
   readonly #resend: Resend;
 
-  /** @param resend Knows the destinations. */
+  /**
+   * Made by `OTelStorageAdapter.deadLetters`.
+   *
+   * @param letters Where they are.
+   * @param resend Knows the destinations.
+   */
   constructor(letters: DeadLetters, resend: Resend) {
     this.#letters = letters;
     this.#resend = resend;

@@ -39,7 +39,7 @@ export function progressBar(progress: Progress, width: number): string {
   const text = `${percentOf(progress).toString().padStart(4)}%  ${progressText(progress)}`;
   // Of the width alone: a bar that got shorter with the text beside it would seem to go back.
   const cells = Math.min(MAX_CELLS, Math.floor(width / 3));
-  if (cells + 2 + text.length > width) return text.trim().slice(0, width);
+  if (cells + 2 + text.length > width) return text.trim().slice(0, Math.max(0, width));
   const full = Math.floor(cells * shareOf(progress));
   return `[${"#".repeat(full)}${" ".repeat(cells - full)}]${text}`;
 }

@@ -2,12 +2,18 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
+import { seeded, traceBodies } from "../bench/telemetry.ts";
 import { WIRE, WireWriter } from "../src/protobuf.ts";
 import { type RunningCollector, startCollector } from "./collector_process.ts";
 
 const MiB = 1024 * 1024;
 /** What the collector may grow by, whatever is sent to it: its budgets and garbage not yet collected. */
 const MAY_GROW_BY = 384 * MiB;
+
+/** What a collector may take whose destinations are all down, with a Postgres as its database. */
+const MAY_TAKE = 300 * MiB;
+/** Bytes of its journal: `FULL_JOURNAL_MIB=1024` fills one of the default size. */
+const JOURNAL_BYTES = Number(Deno.env.get("FULL_JOURNAL_MIB") ?? 192) * MiB;
 
 /** The most memory a process ever had, in bytes. */
 async function peakOf({ pid }: RunningCollector): Promise<number> {
@@ -95,4 +101,48 @@ if (Deno.build.os === "linux") {
     });
     assert.ok(grown < MAY_GROW_BY, `grew by ${Math.round(grown / MiB)} MiB`);
   });
+
+  Deno.test("a collector whose destinations are all down fits into its memory until its journal is full, and then", async () => {
+    const dataDir = await Deno.makeTempDir({ prefix: "otel-storage-" });
+    try {
+      await using collector = await startCollector({
+        dataDir,
+        args: ["--database", "postgres://nobody@127.0.0.1:1/nowhere"]
+          .concat("--forward", "vendor=http://127.0.0.1:1")
+          .concat("--journal-max-bytes", String(JOURNAL_BYTES)),
+      });
+      const slow = Array.from({ length: 200 }, () => {
+        const body = ballast(4 * MiB);
+        return sendSlowly(collector.url, body, `content-length: ${body.length}\r\n`);
+      });
+      const statuses = await fillUntilRefused(collector.url);
+      assert.deepEqual([...statuses].sort(), [200, 503]);
+      assert.ok((await Promise.all(slow)).every((status) => [200, 503].includes(status)));
+      const peak = await peakOf(collector);
+      console.log(`it took ${Math.round(peak / MiB)} MiB at most`);
+      assert.ok(peak < MAY_TAKE, `it took ${Math.round(peak / MiB)} MiB`);
+    } finally {
+      await Deno.remove(dataDir, { recursive: true });
+    }
+  });
+}
+
+/** Sends spans over some connections until each was refused; returns the statuses there were. */
+async function fillUntilRefused(url: string): Promise<Set<number>> {
+  const statuses = new Set<number>();
+  let round = 0;
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    for (let status = 200; status === 200;) {
+      // Of each round its own time: no two bodies are the same.
+      const [body] = traceBodies(1, 512, BigInt(Date.now()) * 1_000_000n, seeded(++round));
+      const response = await fetch(`${url}/v1/traces`, {
+        method: "POST",
+        headers: { "content-type": "application/x-protobuf" },
+        body: body as Uint8Array<ArrayBuffer>,
+      });
+      await response.body?.cancel();
+      statuses.add(status = response.status);
+    }
+  }));
+  return statuses;
 }

@@ -17,6 +17,7 @@ Deno.test("a bar never passes its width, and where there is no room there is non
   for (let width = 0; width <= 120; width++) {
     assert.ok(progressBar(progress, width).length <= width, String(width));
   }
+  assert.equal(progressBar(progress, -5), "");
   assert.equal(progressBar(progress, 48), "1%  123456 of 9876543, 2058/s, 1h 19m left");
   assert.match(progressBar(progress, 120), /^\[ {40}\]/);
 });
