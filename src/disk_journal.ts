@@ -153,7 +153,7 @@ class DiskJournal implements Journal {
     this.#damage = damage;
     this.#window = window;
     this.#recovered = recovered;
-    this.#writer = new SegmentWriter(files, segments, file, this.#segmentBytes, tell);
+    this.#writer = new SegmentWriter(files, segments, file, () => this.#segmentBytes, tell);
     this.#appender = new Appender(
       this.#writer,
       accepted,
@@ -359,9 +359,10 @@ class DiskJournal implements Journal {
     return note;
   }
 
+  /** Space comes back by whole segments, so there have to be some. */
   get #segmentBytes(): number {
     const { segmentBytes, maxBytes } = this.#options;
-    return Math.min(segmentBytes, Math.ceil(maxBytes / 4));
+    return Math.min(segmentBytes, Math.ceil(maxBytes / 4), Math.ceil(this.#space.diskBytes / 16));
   }
 
   get #bytes(): number {

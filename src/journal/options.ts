@@ -10,7 +10,9 @@ import type { JournalEvent } from "../journal.ts";
 
 /** Settings of a journal on disk. */
 export interface JournalOptions {
-  /** Length of a segment, at most a quarter of `maxBytes`. @default 64 MiB */
+  /**
+   * Length of a segment, at most a quarter of `maxBytes` and a sixteenth of the disk. @default 64 MiB
+   */
   readonly segmentBytes?: number;
   /** Bytes of all segments; one request may go over it. @default 1 GiB */
   readonly maxBytes?: number;

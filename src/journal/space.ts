@@ -54,6 +54,11 @@ export class Space {
     return this.#disk.freeBytes;
   }
 
+  /** Bytes that there are on the disk in all; Infinity if it does not say. */
+  get diskBytes(): number {
+    return this.#disk.totalBytes;
+  }
+
   /** Bytes to be left free on it. */
   get #minFreeBytes(): number {
     const { minFreeBytes } = this.#parts;
