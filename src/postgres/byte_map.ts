@@ -35,7 +35,7 @@ export class ByteMap<V> {
 
   /** The value of the key `source[from, to)`. */
   get(source: DataView, from: number, to: number): V | undefined {
-    let entry = this.#entries.get(hash(source, from, to));
+    let entry = this.#entries.get(hashBytes(source, from, to));
     while (entry !== undefined && !equal(entry.key, source, from, to)) entry = entry.next;
     return entry?.value;
   }
@@ -46,7 +46,7 @@ export class ByteMap<V> {
       if (this.#size > 0) this.forgotten++;
       this.clear();
     }
-    const code = hash(source, from, to);
+    const code = hashBytes(source, from, to);
     this.#entries.set(code, {
       key: new DataView(source.buffer.slice(source.byteOffset + from, source.byteOffset + to)),
       value,
@@ -64,8 +64,11 @@ export class ByteMap<V> {
   }
 }
 
-/** FNV-1a over four bytes at a time, mixed once more, kept within the small integers of the engine. */
-function hash(source: DataView, from: number, to: number): number {
+/**
+ * A hash of `source[from, to)`: FNV-1a over four bytes at a time, mixed once more, kept within the small
+ * integers of the engine.
+ */
+export function hashBytes(source: DataView, from: number, to: number): number {
   let code = 0x811c9dc5 ^ (to - from);
   let i = from;
   for (; i <= to - 4; i += 4) {

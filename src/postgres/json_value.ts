@@ -51,7 +51,8 @@ export function toAnyValue(json: JsonText): AnyValue {
   if (typeof json === "string") return { stringValue: json };
   if (typeof json === "boolean") return { boolValue: json };
   if (json instanceof NumberText) {
-    return json.text.includes(".")
+    // jsonb writes no exponents, but what is stored as JSON text may have one.
+    return /[.e]/.test(json.text)
       ? { doubleValue: Number(json.text) }
       : { intValue: BigInt(json.text) };
   }

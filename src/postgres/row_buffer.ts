@@ -17,6 +17,7 @@ import type { Ranges } from "./ranges.ts";
 /** Room that is there without asking, after every method that asked. */
 const SPARE = 32;
 const INT8_OID = 20;
+const TEXT_OID = 25;
 const FLOAT8_OID = 701;
 
 const encoder = new TextEncoder();
@@ -200,7 +201,12 @@ export class RowBuffer {
 
   /** A text, null when empty. NUL and invalid UTF-8 become U+FFFD. */
   text(source: Uint8Array, from: number, to: number): void {
-    if (from === to) return this.null();
+    if (from === to) this.null();
+    else this.element(source, from, to);
+  }
+
+  /** A text, empty or not. NUL and invalid UTF-8 become U+FFFD. */
+  element(source: Uint8Array, from: number, to: number): void {
     this.reserve(to - from + 4);
     const start = this.open();
     const { bytes } = this;
@@ -253,6 +259,23 @@ export class RowBuffer {
       at += 12;
     }
     this.at = at;
+  }
+
+  /**
+   * Begins a `text[]` of as many texts as follow, none of them null; returns what {@linkcode close}
+   * takes.
+   */
+  openTexts(count: number): number {
+    this.reserve(32);
+    const start = this.open();
+    const { view } = this;
+    view.setInt32(start, 1); // dimensions
+    view.setInt32(start + 4, 0); // no nulls
+    view.setInt32(start + 8, TEXT_OID);
+    view.setInt32(start + 12, count);
+    view.setInt32(start + 16, 1); // lower bound
+    this.at = start + 20;
+    return start;
   }
 
   /** Leaves room for a field's length; returns what {@linkcode close} takes. */

@@ -82,6 +82,10 @@ const SURROUNDINGS = `r.otlp as resource, ${text("r.schema_url", "resource_schem
 /** The columns of a time: to the microsecond as text, as clients disagree on timestamps. */
 const TIME = `(extract(epoch from t.time) * 1000000)::bigint as time_micros, t.time_frac`;
 
+/** The parts of attributes; putting them together is cheaper here than in the database. */
+const ATTRIBUTES = `coalesce(t.attributes, a.attributes)::text as attributes,
+  to_json(t.attribute_values)::text as own_values, to_json(a.own_keys)::text as own_keys, a.own_types`;
+
 /** A text as a JSON string, because PGlite strips a byte order mark that a text begins with. */
 function text(column: string, name: string = column.slice(2)): string {
   return `to_json(${column})::text as ${name}`;
@@ -96,20 +100,22 @@ export const SELECT_SPANS = `select t.trace_id, t.span_id, t.parent_span_id, ${T
   t.end_unix_nano, t.flags, t.kind, t.status, ${text("t.trace_state")}, ${
   text("t.status_message")
 }, ${text("n.name")},
-  t.attributes::text as attributes, t.events::text as events, t.links::text as links, t.exact,
+  ${ATTRIBUTES}, t.events::text as events, t.links::text as links, t.exact,
   ${SURROUNDINGS}
   from otel_data.spans t
   left join otel_data.names n on n.id = t.name_id
   left join otel_data.resources r on r.id = t.resource_id
-  left join otel_data.scopes c on c.id = t.scope_id`;
+  left join otel_data.scopes c on c.id = t.scope_id
+  left join otel_data.attribute_sets a on a.id = t.attribute_set_id`;
 
 /** The same for log records `t` and {@linkcode logOf}. */
 export const SELECT_LOGS = `select ${TIME}, t.observed_unix_nano, t.trace_id, t.span_id, t.flags,
   t.severity_number, ${text("t.severity_text")}, ${text("t.event_name")}, t.body::text as body,
-  t.attributes::text as attributes, t.exact, ${SURROUNDINGS}
+  ${ATTRIBUTES}, t.exact, ${SURROUNDINGS}
   from otel_data.logs t
   left join otel_data.resources r on r.id = t.resource_id
-  left join otel_data.scopes c on c.id = t.scope_id`;
+  left join otel_data.scopes c on c.id = t.scope_id
+  left join otel_data.attribute_sets a on a.id = t.attribute_set_id`;
 
 /** The same for points `t` of metrics `m` and {@linkcode metricOf}. */
 export const SELECT_POINTS =
@@ -139,7 +145,7 @@ export function spanOf(row: Row): Stored<Span> {
     endTimeUnixNano: row.end_unix_nano === null
       ? start + (row.duration_ns as bigint)
       : unsigned(row.end_unix_nano),
-    attributes: parseAttributes(row.attributes),
+    attributes: attributesOf(row),
     droppedAttributesCount: 0,
     events: listOf(row.events, eventOf),
     droppedEventsCount: 0,
@@ -164,7 +170,7 @@ export function logOf(row: Row): Stored<LogRecord> {
     observedTimeUnixNano: unsigned(row.observed_unix_nano),
     severityNumber: Number(row.severity_number),
     severityText: textOf(row.severity_text),
-    attributes: parseAttributes(row.attributes),
+    attributes: attributesOf(row),
     droppedAttributesCount: 0,
     flags: Number(row.flags) >>> 0,
     traceId: row.trace_id === null ? "" : String(row.trace_id).replaceAll("-", ""),
@@ -221,6 +227,21 @@ function surrounded<T>(row: Row, record: T): Stored<T> {
     scope: fromProtobuf(SCOPE, bytesOf(row.scope)) as unknown as InstrumentationScope,
     scopeSchemaUrl: textOf(row.scope_schema_url),
   };
+}
+
+/** The attributes in the row or its set, and those of its own. A set that has expired reads as empty. */
+function attributesOf(row: Row): KeyValue[] {
+  const attributes = parseAttributes(row.attributes);
+  if (row.own_values === null || row.own_keys === null) return attributes;
+  const keys = JSON.parse(String(row.own_keys)) as string[];
+  const values = JSON.parse(String(row.own_values)) as string[];
+  const types = String(row.own_types ?? "");
+  for (const [n, key] of keys.entries()) {
+    const text = values[n]!;
+    const value = types[n] === "j" ? toAnyValue(parseJsonb(text)!) : { stringValue: text };
+    attributes.push({ key, value });
+  }
+  return attributes;
 }
 
 /** A dimension that has expired reads as empty. */
