@@ -72,6 +72,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/dimension_rows.ts",
       "postgres/attribute_split.ts",
       "postgres/attribute_shape.ts",
+      "postgres/attribute_places.ts",
       "postgres/attribute_sets.ts",
       "postgres/dimensions.ts",
       "postgres/batch.ts",

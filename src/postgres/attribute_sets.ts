@@ -11,19 +11,21 @@
  * @module
  */
 
-import { AttributeShape, JSON_TEXT, SHARED, TEXT } from "./attribute_shape.ts";
+import { AttributePlaces, MAX_ATTRIBUTES, ownWay, textFrom } from "./attribute_places.ts";
+import { AttributeShape, ShapeNumbers, SHARED, TEXT } from "./attribute_shape.ts";
 import { type AttributeKey, AttributeSplit, type ServiceSplit } from "./attribute_split.ts";
 import { ByteMap, hashBytes } from "./byte_map.ts";
-import { type Cursor, IrregularError, knownFields } from "./cursor.ts";
+import type { Cursor } from "./cursor.ts";
 import { contentId, type DimensionRow, DimensionRows } from "./dimension_rows.ts";
 import { JsonBuffer } from "./json_text.ts";
 import type { Ranges } from "./ranges.ts";
 import { cleanText } from "./row_buffer.ts";
 import { arrayText } from "./values.ts";
 
-/** What stands for the place in a program that a record comes from: it remembers the last shape. */
+/** What stands for the place in a program that a record comes from. */
 export interface ShapeHint {
-  shape: AttributeShape | undefined;
+  /** Which shape was seen there last, as {@linkcode AttributeSets} has numbered it; -1 at first. */
+  shape: number;
 }
 
 /** A set, as records name it. */
@@ -35,8 +37,7 @@ interface AttributeSet {
   readonly isInexact: boolean;
 }
 
-/** Records of more attributes, or with more bytes of keys, have no set. */
-const MAX_ATTRIBUTES = 128;
+/** Records with more bytes of keys have no set. */
 const MAX_KEY_BYTES = 8_192;
 
 const SHAPES = 8_192;
@@ -44,8 +45,7 @@ const SHAPE_BYTES = 4 << 20;
 const SETS = 32_768;
 const SET_BYTES = 8 << 20;
 
-const KEY_VALUE = knownFields(1, 2);
-const STRING = 0x0a;
+const OPEN = 0x7b, CLOSE = 0x7d, COMMA = 0x2c, COLON = 0x3a;
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -54,28 +54,26 @@ export class AttributeSets {
   /** Where rows of new sets go. */
   rows: DimensionRows = new DimensionRows();
   readonly #split = new AttributeSplit();
-  /** By service, keys and types. */
-  readonly #shapes = new ByteMap<AttributeShape>(SHAPES, SHAPE_BYTES);
+  readonly #numbers = new ShapeNumbers();
+  #shapes: AttributeShape[] = [];
+  /** Which of the shapes it is, by service, keys and types. */
+  readonly #shapeOf = new ByteMap<number>(SHAPES, SHAPE_BYTES);
   /** By the number of the shape and the shared values. */
   readonly #sets = new ByteMap<AttributeSet>(SETS, SET_BYTES);
-
-  /** Where keys and values of the attributes at hand lie. */
-  readonly #keyFrom = new Int32Array(MAX_ATTRIBUTES);
-  readonly #keyTo = new Int32Array(MAX_ATTRIBUTES);
-  readonly #valueFrom = new Int32Array(MAX_ATTRIBUTES);
-  readonly #valueTo = new Int32Array(MAX_ATTRIBUTES);
-  /** The shared values of the record at hand, as a key of the sets. */
+  readonly #places = new AttributePlaces();
+  /** What the set of the record at hand is found by. */
   readonly #key = new JsonBuffer();
   readonly #scratch = new JsonBuffer();
 
   /** How often a cache was full and forgot everything. */
   get forgotten(): number {
-    return this.#shapes.forgotten + this.#sets.forgotten;
+    return this.#shapeOf.forgotten + this.#sets.forgotten;
   }
 
   /** Forgets what the database has, and what was learned. */
   forget(): void {
-    this.#shapes.clear();
+    this.#shapeOf.clear();
+    this.#shapes = [];
     this.#sets.clear();
     this.#split.forget();
   }
@@ -94,40 +92,28 @@ export class AttributeSets {
     hint: ShapeHint,
   ): void {
     json.reserve(64);
-    const { count } = ranges;
-    if (count === 0) {
+    if (ranges.count === 0) {
       json.null();
       json.null();
       return json.null();
     }
     const split = this.#split.of(service);
     split.records++;
-    let shape = hint.shape;
-    shape?.renew();
-    if (
-      shape === undefined || shape.split !== split || shape.ways.length !== count ||
-      !this.#follow(shape, cursor, ranges)
-    ) {
-      hint.shape = shape = this.#shapeOf(split, cursor, ranges);
+    let shape: AttributeShape | undefined = this.#shapes[hint.shape];
+    if (shape?.split !== split || !this.#follow(shape, cursor, ranges)) {
+      shape = this.#find(split, cursor, ranges, hint);
     }
-    let set: AttributeSet | undefined;
-    while (shape !== undefined) {
-      set = this.#sets.get(this.#key.view, 0, this.#key.at);
-      if (set !== undefined) break;
-      const { version } = split;
-      shape = this.#shapeOf(split, cursor, ranges)!;
-      if (this.#admits(shape, cursor)) {
-        set = this.#newSet(shape, cursor);
-        break;
-      }
-      if (split.version === version) break;
-      shape = this.#shapeOf(split, cursor, ranges);
+    let set = shape && this.#known(shape, cursor);
+    if (shape !== undefined && set === undefined) {
+      // A shape that was only followed may have other types where values are shared so far.
+      shape = this.#find(split, cursor, ranges, hint)!;
+      set = this.#newSet(shape, cursor);
     }
     if (shape === undefined || set === undefined) {
       json.null();
       json.null();
       const field = json.openJson();
-      json.attributes(cursor, ranges.offsets, count);
+      json.attributes(cursor, ranges.offsets, ranges.count);
       json.close(field);
       return json.reserve(64);
     }
@@ -141,231 +127,161 @@ export class AttributeSets {
     if (shape.isLearning) this.#learn(shape, cursor);
   }
 
-  /**
-   * Whether the attributes have that shape and are encoded in the usual way; if so, where their values
-   * lie is known, and the key of the set.
-   */
-  #follow(shape: AttributeShape, { bytes, view }: Cursor, { offsets }: Ranges): boolean {
-    const { heads, ends, ways } = shape;
-    const key = this.#key;
-    const valueFrom = this.#valueFrom;
-    const valueTo = this.#valueTo;
-    key.at = 0;
-    key.int4(shape.id);
-    let at = 0;
-    for (let n = 0; n < ways.length; n++) {
-      const to = offsets[n * 2 + 1]!;
-      const end = ends[n]!;
-      const last = end - 4;
-      const shift = offsets[n * 2]! - at;
-      if (last < at || end + shift >= to) return false;
-      for (; at < last; at += 4) {
-        if (heads.getInt32(at, true) !== view.getInt32(at + shift, true)) return false;
-      }
-      if (heads.getInt32(last, true) !== view.getInt32(last + shift, true)) return false;
-      at = end;
-      let from = end + shift + 1;
-      let length = bytes[from - 1]!;
-      if (length >= 0x80) {
-        const high = bytes[from]!;
-        if (from === to || high >= 0x80) return false;
-        length += (high - 1) << 7;
-        from++;
-      }
-      if (from + length !== to) return false;
-      valueFrom[n] = from;
-      valueTo[n] = to;
-      const way = ways[n]!;
-      if (way === SHARED) {
-        this.#share(bytes, from, to);
-      } else if (way !== (textFrom(bytes, from, to) < 0 ? JSON_TEXT : TEXT)) return false;
-    }
-    return true;
+  #follow(shape: AttributeShape, cursor: Cursor, ranges: Ranges): boolean {
+    shape.renew();
+    return this.#places.follow(shape, cursor, ranges);
   }
 
-  /** The shape of the attributes, undefined when they are to have no set; the rest as {@linkcode #follow}. */
-  #shapeOf(split: ServiceSplit, cursor: Cursor, ranges: Ranges): AttributeShape | undefined {
-    const { count } = ranges;
-    if (count > MAX_ATTRIBUTES) return undefined;
+  /** The shape of the attributes, undefined when they are to have no set. Finds the places of keys, too. */
+  #find(
+    split: ServiceSplit,
+    cursor: Cursor,
+    ranges: Ranges,
+    hint: ShapeHint,
+  ): AttributeShape | undefined {
+    if (ranges.count > MAX_ATTRIBUTES) return undefined;
     const { bytes } = cursor;
-    const scratch = this.#scratch;
-    scratch.at = 0;
-    scratch.int4(split.number);
-    for (let n = 0; n < count; n++) {
-      this.#read(n, cursor, ranges.offsets[n * 2]!, ranges.offsets[n * 2 + 1]!);
-      const from = this.#keyFrom[n]!;
-      const to = this.#keyTo[n]!;
-      if (scratch.at + to - from > MAX_KEY_BYTES) return undefined;
-      scratch.reserve(to - from + 8);
-      scratch.int4(to - from);
-      scratch.append(bytes, from, to);
-      scratch.bytes[scratch.at++] = this.#ownWay(bytes, n);
-    }
-    let shape = this.#shapes.get(scratch.view, 0, scratch.at);
-    if (shape === undefined) {
-      shape = this.#newShape(split, cursor, count);
-      if (shape === undefined) return undefined;
-      this.#shapes.add(scratch.view, 0, scratch.at, shape);
-    }
-    shape.renew();
-    const key = this.#key;
+    const places = this.#places;
+    places.read(cursor, ranges);
+    const key = this.#scratch;
     key.at = 0;
-    key.int4(shape.id);
-    for (let n = 0; n < count; n++) {
-      if (shape.ways[n] !== SHARED) continue;
-      this.#share(bytes, this.#valueFrom[n]!, this.#valueTo[n]!);
+    key.int4(split.number);
+    for (let n = 0; n < places.count; n++) {
+      const from = places.keyFrom[n]!;
+      const to = places.keyTo[n]!;
+      if (key.at + to - from > MAX_KEY_BYTES) return undefined;
+      put(key, cursor.view, from, to);
+      key.char(ownWay(bytes, places.valueFrom[n]!, places.valueTo[n]!));
     }
+    let index = this.#shapeOf.get(key.view, 0, key.at);
+    if (index === undefined) {
+      const shape = this.#newShape(split, bytes);
+      if (shape === undefined) return undefined;
+      const { forgotten } = this.#shapeOf;
+      this.#shapeOf.add(key.view, 0, key.at, this.#shapes.length);
+      if (this.#shapeOf.forgotten !== forgotten) {
+        this.#shapeOf.clear();
+        this.#shapes = [];
+        this.#shapeOf.add(key.view, 0, key.at, 0);
+      }
+      index = this.#shapes.push(shape) - 1;
+    }
+    hint.shape = index;
+    const shape = this.#shapes[index]!;
+    shape.renew();
     return shape;
   }
 
-  /** Adds a shared value to the key of the set. */
-  #share(bytes: Uint8Array, from: number, to: number): void {
-    const key = this.#key;
-    key.reserve(to - from + 4);
-    key.view.setInt32(key.at, to - from);
-    key.at += 4;
-    key.append(bytes, from, to);
-  }
-
-  /** How the n-th value travels when it is not shared. */
-  #ownWay(bytes: Uint8Array, n: number): number {
-    return textFrom(bytes, this.#valueFrom[n]!, this.#valueTo[n]!) < 0 ? JSON_TEXT : TEXT;
-  }
-
-  /** Finds key and value of the n-th attribute; a value that is absent is as good as an empty one. */
-  #read(n: number, cursor: Cursor, from: number, to: number): void {
-    let keyFrom = 0, keyTo = 0, valueFrom = -1, valueTo = 0;
-    cursor.at = from;
-    while (cursor.at < to) {
-      const tag = cursor.next(to);
-      if (tag === 0x0a) {
-        keyFrom = cursor.from;
-        keyTo = cursor.to;
-      } else if (tag === 0x12) {
-        if (valueFrom >= 0) throw new IrregularError("the value of an attribute twice");
-        valueFrom = cursor.from;
-        valueTo = cursor.to;
-      } else {
-        cursor.unknown(tag, KEY_VALUE);
-      }
-    }
-    this.#keyFrom[n] = keyFrom;
-    this.#keyTo[n] = keyTo;
-    this.#valueFrom[n] = valueFrom < 0 ? to : valueFrom;
-    this.#valueTo[n] = valueFrom < 0 ? to : valueTo;
-  }
-
   /** A shape of the attributes at hand, undefined when a key stands there twice. */
-  #newShape(split: ServiceSplit, { bytes }: Cursor, count: number): AttributeShape | undefined {
-    const names: string[] = [];
-    const raw = new JsonBuffer(1024);
-    const ends = new Int32Array(count);
-    const ownWays = new Uint8Array(count);
-    for (let n = 0; n < count; n++) {
-      const from = this.#keyFrom[n]!;
-      const to = this.#keyTo[n]!;
-      raw.reserve(to - from);
-      raw.append(bytes, from, to);
-      ends[n] = raw.at;
-      names.push(decoder.decode(cleanText(bytes, from, to) ?? bytes.subarray(from, to)));
-      ownWays[n] = this.#ownWay(bytes, n);
-    }
+  #newShape(split: ServiceSplit, bytes: Uint8Array): AttributeShape | undefined {
+    const { count, keyFrom, keyTo, valueFrom, valueTo } = this.#places;
+    const raw = Array.from({ length: count }, (_, n) => bytes.subarray(keyFrom[n], keyTo[n]));
+    const names = raw.map((key) => decoder.decode(cleanText(key, 0, key.length) ?? key));
     if (new Set(names).size < count) return undefined;
     const keys = names.map((name) => split.key(name));
-    return new AttributeShape(split, keys, raw.bytes.subarray(0, raw.at), ends, ownWays);
+    const ways = Uint8Array.from(raw, (_, n) => ownWay(bytes, valueFrom[n]!, valueTo[n]!));
+    return new AttributeShape(split, keys, raw, ways, this.#numbers);
   }
 
-  /** Whether a new set of that shape may be made with the values at hand. */
-  #admits({ split, keys, ways }: AttributeShape, { view }: Cursor): boolean {
-    const shared: AttributeKey[] = [];
+  /** The set of the attributes at hand, if it was named before. */
+  #known({ number, ways }: AttributeShape, { view }: Cursor): AttributeSet | undefined {
+    const { valueFrom, valueTo } = this.#places;
+    const key = this.#key;
+    key.at = 0;
+    key.int4(number);
+    for (let n = 0; n < ways.length; n++) {
+      if (ways[n] === SHARED) put(key, view, valueFrom[n]!, valueTo[n]!);
+    }
+    return this.#sets.get(key.view, 0, key.at);
+  }
+
+  /** A set for the attributes at hand, undefined when none may be made. */
+  #newSet(shape: AttributeShape, cursor: Cursor): AttributeSet | undefined {
+    const { split } = shape;
+    for (;;) {
+      const known = this.#known(shape, cursor);
+      if (known !== undefined) return known;
+      const { version } = split;
+      if (this.#isAllowed(shape, cursor)) break;
+      if (split.version === version) return undefined;
+      shape.renew();
+    }
+    const set = this.#make(shape, cursor);
+    this.#sets.add(this.#key.view, 0, this.#key.at, set);
+    return set;
+  }
+
+  #isAllowed({ split, keys, ways }: AttributeShape, { view }: Cursor): boolean {
+    const { valueFrom, valueTo } = this.#places;
     const { version } = split;
+    const shared: AttributeKey[] = [];
     for (const [n, key] of keys.entries()) {
       if (ways[n] !== SHARED) continue;
-      const from = this.#valueFrom[n]!;
-      const to = this.#valueTo[n]!;
+      const from = valueFrom[n]!;
+      const to = valueTo[n]!;
       if (!key.accepts(hashBytes(view, from, to), to - from)) split.version++;
       shared.push(key);
     }
     return split.version === version && split.allows(shared);
   }
 
-  #newSet(shape: AttributeShape, cursor: Cursor): AttributeSet {
-    const { bytes } = cursor;
-    const { keys, ways } = shape;
+  #make({ keys, ways }: AttributeShape, cursor: Cursor): AttributeSet {
+    const { keyFrom, keyTo, valueFrom, valueTo } = this.#places;
+    const content = new JsonBuffer(1024);
     const json = this.#scratch;
     json.at = json.replaced = 0;
     json.inexact = false;
-    json.char(0x7b);
-    const ownNames: string[] = [];
+    json.char(OPEN);
+    const ownKeys: string[] = [];
     let types = "";
-    let replaced = 0;
     for (let n = 0; n < ways.length; n++) {
-      const from = this.#keyFrom[n]!;
-      const to = this.#keyTo[n]!;
+      const from = keyFrom[n]!;
+      const to = keyTo[n]!;
+      content.char(ways[n]!);
+      put(content, cursor.view, from, to);
       if (ways[n] !== SHARED) {
-        ownNames.push(keys[n]!.name);
+        ownKeys.push(keys[n]!.name);
         types += ways[n] === TEXT ? "s" : "j";
-        if (cleanText(bytes, from, to) !== undefined) replaced++;
+        if (cleanText(cursor.bytes, from, to) !== undefined) json.replaced++;
         continue;
       }
-      if (json.at > 1) json.char(0x2c);
+      put(content, cursor.view, valueFrom[n]!, valueTo[n]!);
+      if (json.at > 1) json.char(COMMA);
       json.string(cursor, from, to);
-      json.char(0x3a);
-      cursor.at = this.#valueFrom[n]!;
-      json.anyValue(cursor, this.#valueTo[n]!, 1);
+      json.char(COLON);
+      cursor.at = valueFrom[n]!;
+      json.anyValue(cursor, valueTo[n]!, 1);
       json.reserve(0);
     }
-    json.char(0x7d);
-    replaced += json.replaced;
-    const attributes = decoder.decode(json.bytes.subarray(0, json.at));
-    const isInexact = json.inexact;
-    const { lo, hi, text: id } = contentId("attribute set", this.#content(shape, cursor));
+    json.char(CLOSE);
+    const { lo, hi, text: id } = contentId(
+      "attribute set",
+      content.bytes.subarray(0, content.at),
+    );
     const row: DimensionRow = {
       table: "attribute_sets",
       values: {
         id,
-        attributes,
-        own_keys: arrayText(ownNames),
+        attributes: decoder.decode(json.bytes.subarray(0, json.at)),
+        own_keys: arrayText(ownKeys),
         own_types: types.includes("j") ? types : null,
       },
-      replaced,
+      replaced: json.replaced,
       gathering: undefined,
     };
-    const set = { lo, hi, row, isInexact };
-    this.#sets.add(this.#key.view, 0, this.#key.at, set);
-    return set;
-  }
-
-  /** What a set is the hash of: all of its keys, with the values of the shared ones in their OTLP form. */
-  #content({ ways }: AttributeShape, { bytes }: Cursor): Uint8Array {
-    const content = this.#scratch;
-    content.at = 0;
-    for (let n = 0; n < ways.length; n++) {
-      content.bytes[content.at++] = ways[n]!;
-      this.#part(content, bytes, this.#keyFrom[n]!, this.#keyTo[n]!);
-      if (ways[n] === SHARED) {
-        this.#part(content, bytes, this.#valueFrom[n]!, this.#valueTo[n]!);
-      }
-    }
-    return content.bytes.subarray(0, content.at);
-  }
-
-  #part(content: JsonBuffer, bytes: Uint8Array, from: number, to: number): void {
-    content.reserve(to - from + 16);
-    content.int4(to - from);
-    content.append(bytes, from, to);
+    return { lo, hi, row, isInexact: json.inexact };
   }
 
   /** The values that are the record's own, as an array of texts. */
-  #values(json: JsonBuffer, shape: AttributeShape, cursor: Cursor): void {
-    const { ways } = shape;
+  #values(json: JsonBuffer, { own, ways }: AttributeShape, cursor: Cursor): void {
+    const { valueFrom, valueTo } = this.#places;
     const { bytes } = cursor;
-    const field = json.openTexts(shape.own);
+    const field = json.openTexts(own);
     for (let n = 0; n < ways.length; n++) {
       const way = ways[n]!;
       if (way === SHARED) continue;
-      const from = this.#valueFrom[n]!;
-      const to = this.#valueTo[n]!;
+      const from = valueFrom[n]!;
+      const to = valueTo[n]!;
       if (way === TEXT) json.element(bytes, textFrom(bytes, from, to), to);
       else {
         json.reserve(0);
@@ -379,29 +295,26 @@ export class AttributeSets {
   }
 
   #learn({ split, keys }: AttributeShape, { view }: Cursor): void {
+    const { valueFrom, valueTo } = this.#places;
     for (let n = 0; n < keys.length; n++) {
       const key = keys[n]!;
       if (!key.isLearning) continue;
-      const from = this.#valueFrom[n]!;
-      const to = this.#valueTo[n]!;
+      const from = valueFrom[n]!;
+      const to = valueTo[n]!;
       if (key.learn(hashBytes(view, from, to), to - from)) split.version++;
     }
   }
 }
 
-/** Where the text begins in an AnyValue `bytes[from, to)` that is nothing but a text; -1 in others. */
-function textFrom(bytes: Uint8Array, from: number, to: number): number {
-  let at = from + 1;
-  if (at >= to || bytes[from] !== STRING) return -1;
-  let length = bytes[at++]!;
-  if (length >= 0x80) {
-    length &= 0x7f;
-    for (let shift = 7;; shift += 7) {
-      if (at >= to || shift > 21) return -1;
-      const byte = bytes[at++]!;
-      length |= (byte & 0x7f) << shift;
-      if (byte < 0x80) break;
-    }
-  }
-  return at + length === to ? at : -1;
+/** Bytes with their length before them. */
+function put(to: JsonBuffer, source: DataView, start: number, end: number): void {
+  to.reserve(end - start + 4);
+  const { view } = to;
+  let at = to.at;
+  view.setInt32(at, end - start);
+  at += 4;
+  let i = start;
+  for (; i <= end - 4; i += 4, at += 4) view.setInt32(at, source.getInt32(i, true), true);
+  for (; i < end; i++) view.setUint8(at++, source.getUint8(i));
+  to.at = at;
 }

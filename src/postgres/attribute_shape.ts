@@ -8,6 +8,7 @@
  */
 
 import type { AttributeKey, ServiceSplit } from "./attribute_split.ts";
+import { ByteMap } from "./byte_map.ts";
 import { RowBuffer } from "./row_buffer.ts";
 
 /** Its value is in the set. */
@@ -20,7 +21,31 @@ export const JSON_TEXT = 2;
 /** The tag of a value within its KeyValue message: what follows the key. */
 const VALUE_TAG = 0x12;
 
-let shapes = 0;
+/** Combinations of keys and ways whose numbers are remembered. */
+const NUMBERS = 8_192;
+const NUMBERS_BYTES = 4 << 20;
+
+/** Numbers the combinations of keys and ways, whichever service they are of. */
+export class ShapeNumbers {
+  readonly #numbers = new ByteMap<number>(NUMBERS, NUMBERS_BYTES);
+  readonly #key = new RowBuffer(1024);
+  #last = 0;
+
+  /** The same number for the same, until it is forgotten; never that of another one. */
+  of({ heads, ways }: AttributeShape): number {
+    const key = this.#key;
+    key.at = 0;
+    key.reserve(ways.length + heads.byteLength);
+    key.append(ways, 0, ways.length);
+    key.append(new Uint8Array(heads.buffer), 0, heads.byteLength);
+    let number = this.#numbers.get(key.view, 0, key.at);
+    if (number === undefined) {
+      number = ++this.#last;
+      this.#numbers.add(key.view, 0, key.at, number);
+    }
+    return number;
+  }
+}
 
 /** Keys and ways of attributes. */
 export class AttributeShape {
@@ -32,40 +57,39 @@ export class AttributeShape {
   readonly ends: Int32Array;
   /** {@linkcode SHARED}, {@linkcode TEXT} or {@linkcode JSON_TEXT}, for each key. */
   readonly ways: Uint8Array;
-  /** A number that no other combination of keys and ways has had. */
-  id = 0;
+  /** The number of its keys and ways. */
+  number = 0;
   /** How many values are a record's own. */
   own = 0;
   /** Whether a key is still learning. */
   isLearning = false;
   readonly #ownWays: Uint8Array;
+  readonly #numbers: ShapeNumbers;
   #version = -1;
 
   /**
-   * @param names The keys as they came, one behind the other.
-   * @param nameEnds Where each of them ends.
+   * @param names The keys as they came.
    * @param ownWays How each value travels when it is not shared.
+   * @param numbers What gives it its number.
    */
   constructor(
     split: ServiceSplit,
     keys: readonly AttributeKey[],
-    names: Uint8Array,
-    nameEnds: Int32Array,
+    names: readonly Uint8Array[],
     ownWays: Uint8Array,
+    numbers: ShapeNumbers,
   ) {
     this.split = split;
     this.keys = keys;
-    this.#ownWays = ownWays;
     this.ways = ownWays.slice();
-    this.ends = new Int32Array(keys.length);
-    const heads = new RowBuffer(64 + names.length + keys.length * 8);
-    let from = 0;
-    for (let n = 0; n < keys.length; n++) {
-      const to = nameEnds[n]!;
-      heads.bytesField(0x0a, names, from, to);
+    this.#ownWays = ownWays;
+    this.#numbers = numbers;
+    this.ends = new Int32Array(names.length);
+    const heads = new RowBuffer(1024);
+    for (const [n, name] of names.entries()) {
+      heads.bytesField(0x0a, name, 0, name.length);
       heads.bytes[heads.at++] = VALUE_TAG;
       this.ends[n] = heads.at;
-      from = to;
     }
     this.heads = new DataView(heads.bytes.slice(0, heads.at).buffer);
   }
@@ -74,7 +98,7 @@ export class AttributeShape {
   renew(): void {
     if (this.#version === this.split.version) return;
     this.#version = this.split.version;
-    let isAnother = this.id === 0;
+    let isAnother = this.number === 0;
     this.own = 0;
     this.isLearning = false;
     for (const [n, key] of this.keys.entries()) {
@@ -84,7 +108,6 @@ export class AttributeShape {
       if (way !== SHARED) this.own++;
       if (key.isLearning) this.isLearning = true;
     }
-    // What is known of the sets of a shape is known by its number.
-    if (isAnother) this.id = ++shapes;
+    if (isAnother) this.number = this.#numbers.of(this);
   }
 }

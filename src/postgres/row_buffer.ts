@@ -212,6 +212,16 @@ export class RowBuffer {
     const { bytes } = this;
     let at = this.at;
     let i = from;
+    // Four bytes at a time as long as each stands for itself; the subtraction finds a NUL.
+    for (; i <= to - 4; i += 4) {
+      const a = source[i]!, b = source[i + 1]!, c = source[i + 2]!, d = source[i + 3]!;
+      if (((a | b | c | d | (a - 1) | (b - 1) | (c - 1) | (d - 1)) & 0x80) !== 0) break;
+      bytes[at] = a;
+      bytes[at + 1] = b;
+      bytes[at + 2] = c;
+      bytes[at + 3] = d;
+      at += 4;
+    }
     while (i < to && PLAIN[source[i]!] === 1) bytes[at++] = source[i++]!;
     if (i < to) {
       const clean = cleanText(source, i, to);

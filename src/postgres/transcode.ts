@@ -61,7 +61,7 @@ const NONE: ResourceDimension = {
   hi: 0,
   tooDeep: false,
   row: undefined,
-  shape: undefined,
+  shape: -1,
   service: undefined,
 };
 
