@@ -234,6 +234,25 @@ Deno.test("arrays of 64-bit values are Postgres arrays of one dimension, null wh
   }
 });
 
+Deno.test("an array of texts has them as they are, empty ones too", () => {
+  const texts = ["", "plain", "", "é中", "x".repeat(1000)];
+  for (const size of SIZES) {
+    const buffer = new RowBuffer(size);
+    const start = buffer.openTexts(texts.length);
+    for (const text of texts) {
+      const source = new TextEncoder().encode(`<${text}>`);
+      buffer.element(source, 1, source.length - 1);
+    }
+    buffer.close(start);
+    const head = [1, 0, 25, texts.length, 1].map((value) => value.toString(16).padStart(8, "0"));
+    const items = texts.map((text) => {
+      const bytes = new TextEncoder().encode(text);
+      return bytes.length.toString(16).padStart(8, "0") + bytes.toHex();
+    });
+    assert.equal(fieldOf(written(buffer))!.toHex(), [...head, ...items].join(""));
+  }
+});
+
 Deno.test("protobuf fields inside a bytea are read back by the decoder", () => {
   for (const size of SIZES) {
     for (const number of [0, 1, 127, 128, 2 ** 31 - 1, -1, -(2 ** 31), -129, 70_000]) {
