@@ -414,7 +414,7 @@ for (const driver of drivers) {
         (2, '{}', '{}', null, '2020-01-01'), (3, '{}', '{}', null, '2020-01-01'),
         (4, '{}', '{}', null, '2026-11-17');
       insert into otel_data.logs (time, resource_id, scope_id, attribute_set_id, flags, time_frac,
-        severity_number) values ('2300-01-01', 2, 2, 3, 0, 0, 0);
+        severity_number) values ('2300-01-01', 9, 9, 3, 0, 0, 0);
       insert into otel_data.metrics values
         (1, 'old', 5, null, null, null, null, '', '2026-11-16'),
         (2, 'named by a series', 5, null, null, null, null, '', '2020-01-01');
