@@ -70,7 +70,8 @@ export class Destinations implements AsyncDisposable {
         onEvent: (event) => settings.onEvent(forwardEvent(name, event)),
       })
     );
-    const position = await journal.cursor(DATABASE, "external");
+    const secure = () => store.secure();
+    const position = await journal.cursor(DATABASE, "external", { secure });
     const options = { maxAttempts, attemptTimeoutMs, maxBatchBytes: STORE_BYTES };
     const all = [destination(parts, position, store, options, {
       kind: "postgres",

@@ -5,7 +5,6 @@ import { pg } from "../src/postgres/pg.ts";
 import { type RunningCollector, startCollector } from "./collector_process.ts";
 import {
   destinationOf,
-  folder,
   nothingPending,
   sendSpans,
   spansOf,
@@ -13,6 +12,7 @@ import {
 } from "./collector_ledger.ts";
 import { asAdmin, drivers, testDatabase } from "./postgres.ts";
 import { numbers, spanId, spans } from "./requests.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 
 /** Ends as an operator ends it. */
 async function stop(collector: RunningCollector): Promise<string> {
@@ -66,7 +66,7 @@ async function closeDoor(url: string): Promise<void> {
 if (drivers.includes("postgres")) {
   Deno.test("a database restored from an older copy gets again what it lacks, once", async () => {
     await using test = await testDatabase("postgres");
-    await using data = await folder();
+    await using data = await temporaryFolder();
     const options = { dataDir: data.path, env: { DATABASE_URL: test.url } };
     {
       await using collector = await startCollector(options);
@@ -100,7 +100,7 @@ if (drivers.includes("postgres")) {
 
   Deno.test("a database restored from a copy older than the journal is told of the gap, which is skipped", async () => {
     await using test = await testDatabase("postgres");
-    await using data = await folder();
+    await using data = await temporaryFolder();
     const options = {
       dataDir: data.path,
       env: { DATABASE_URL: test.url },
@@ -150,7 +150,7 @@ if (drivers.includes("postgres")) {
 
   Deno.test("a database that takes no connections while it is restored makes no dead letters", async () => {
     await using test = await testDatabase("postgres");
-    await using data = await folder();
+    await using data = await temporaryFolder();
     await using collector = await startCollector({
       dataDir: data.path,
       env: { DATABASE_URL: test.url },

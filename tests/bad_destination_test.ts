@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { startCollector } from "./collector_process.ts";
 import {
   destinationOf,
-  folder,
   nothingPending,
   sendSpans,
   type Spans,
@@ -14,6 +13,7 @@ import {
 import { type Behaviour, misbehavingServer } from "./misbehaving_server.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { spans } from "./requests.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 
 /** How a destination misbehaves, what becomes of two spans, and what the log says. */
 interface Case {
@@ -75,7 +75,7 @@ const CASES: Readonly<Record<string, Case>> = {
 if (drivers.includes("postgres")) {
   Deno.test("destinations that misbehave are each told and counted, and disturb nobody else", async () => {
     await using test = await testDatabase("postgres");
-    await using data = await folder();
+    await using data = await temporaryFolder();
     await using servers = new AsyncDisposableStack();
     const places = await Promise.all(
       Object.entries(CASES).map(async ([name, one]) => {

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { runCollector, type RunningCollector, startCollector } from "./collector_process.ts";
-import { destinationOf, folder, nothingPending, sendSpans, spansOf } from "./collector_ledger.ts";
+import { destinationOf, nothingPending, sendSpans, spansOf } from "./collector_ledger.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { spanId, spans } from "./requests.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 import { pg } from "../src/postgres/pg.ts";
 
 /** Somebody else: `nobody`, whatever it is called. */
@@ -41,7 +42,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
 if (drivers.includes("postgres")) {
   Deno.test("a journal that was deleted begins anew: what is stored stays, what comes is stored", async () => {
     await using test = await testDatabase("postgres");
-    await using data = await folder();
+    await using data = await temporaryFolder();
     const options = { dataDir: data.path, env: { DATABASE_URL: test.url } };
     const [first, second] = [spans([1]), spans([2])];
     let id: string;
@@ -77,7 +78,7 @@ if (drivers.includes("postgres")) {
     const when = early ? "before the database was asked" : "after it was found out";
     Deno.test(`a journal that was restored from an older copy passes over nothing that comes ${when}`, async () => {
       await using test = await testDatabase("postgres");
-      await using data = await folder();
+      await using data = await temporaryFolder();
       const options = { dataDir: data.path, env: { DATABASE_URL: test.url } };
       const journal = `${data.path}/journal`;
       const copy = `${data.path}/copy`;
@@ -166,7 +167,7 @@ const FOLDERS: readonly BadFolder[] = [
 
 for (const { what, path, says } of FOLDERS) {
   Deno.test(`${what} of another user ends the start with 1, and says whose it has to be`, async () => {
-    await using data = await folder();
+    await using data = await temporaryFolder();
     await Deno.mkdir(data.path + path, { recursive: true });
     if (isRoot) await Deno.chown(data.path + path, STRANGER, STRANGER);
     await Deno.chmod(data.path + path, isRoot ? 0o700 : 0);
@@ -186,7 +187,7 @@ for (const { what, path, says } of FOLDERS) {
 }
 
 Deno.test("a data folder that may only be read ends the start with 1, and nothing is changed in it", async () => {
-  await using data = await folder();
+  await using data = await temporaryFolder();
   await Deno.chmod(data.path, 0o555);
   const { code, stdout, stderr } = await runCollector({
     dataDir: data.path,

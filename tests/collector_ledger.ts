@@ -9,12 +9,6 @@ import type { StatsJson } from "../src/stats_json.ts";
 
 const SIGNALS = ["traces", "logs", "metrics"] as const;
 
-/** A folder that goes with the test. */
-export async function folder(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "otel-storage-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
-
 /** Sends a request of spans, which is acknowledged. */
 export async function sendSpans(url: string, body: Uint8Array): Promise<void> {
   const response = await fetch(`${url}/v1/traces`, {

@@ -6,7 +6,9 @@
 
 import { fileURLToPath } from "node:url";
 
-const SCRIPT = fileURLToPath(new URL("../src/collector.ts", import.meta.url));
+const SCRIPT = fileURLToPath(
+  new URL("../src/collector.ts", import.meta.url),
+);
 
 /** How to run it. */
 export interface RunOptions {
@@ -29,10 +31,10 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A collector that takes requests. Disposing kills it. */
-export interface RunningCollector extends AsyncDisposable {
-  /** Without a slash at its end. */
-  readonly url: string;
+/** A collector from its first moment on. Disposing kills it. */
+export interface StartingCollector extends AsyncDisposable {
+  /** Its URL, once it takes requests; rejects when it ends before. */
+  readonly ready: Promise<string>;
   readonly pid: number;
   /** Resolves when its log has a line with this text. */
   logged(text: string): Promise<void>;
@@ -42,6 +44,12 @@ export interface RunningCollector extends AsyncDisposable {
   readonly ended: Promise<Ended>;
 }
 
+/** A collector that takes requests. Disposing kills it. */
+export interface RunningCollector extends StartingCollector {
+  /** Without a slash at its end. */
+  readonly url: string;
+}
+
 /** Runs the collector to its end. */
 export async function runCollector(options: RunOptions): Promise<Ended> {
   return await collect(spawn(options));
@@ -49,6 +57,12 @@ export async function runCollector(options: RunOptions): Promise<Ended> {
 
 /** Starts the collector on a free port, and waits until it takes requests. */
 export async function startCollector(options: RunOptions): Promise<RunningCollector> {
+  const collector = launchCollector(options);
+  return { ...collector, url: await collector.ready };
+}
+
+/** Starts the collector on a free port. */
+export function launchCollector(options: RunOptions): StartingCollector {
   const child = spawn({ ...options, args: ["--port", "0", ...options.args ?? []] });
   const ready = Promise.withResolvers<string>();
   let log = "";
@@ -59,8 +73,10 @@ export async function startCollector(options: RunOptions): Promise<RunningCollec
   ended.then(({ code, stderr }) => {
     ready.reject(new Error(`The collector ended with ${code} before it was ready: ${stderr}`));
   });
+  // Whoever does not wait for it may kill it before.
+  ready.promise.catch(() => {});
   return {
-    url: await ready.promise,
+    ready: ready.promise,
     pid: child.pid,
     async logged(text) {
       while (!log.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -3,11 +3,11 @@
 import { OTelStorageAdapter, type OTelStorageOptions } from "@oneiric/otel-storage";
 import assert from "node:assert/strict";
 import { pg } from "../src/postgres/pg.ts";
-import { folder } from "./collector_ledger.ts";
 import { misbehavingServer } from "./misbehaving_server.ts";
 import { oracleDecode } from "./oracle.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { numbers, spanId, spans } from "./requests.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 
 const REQUESTS = 50;
 /** Of each request. */
@@ -50,7 +50,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 if (drivers.includes("postgres")) {
   Deno.test("a forward that hangs for ever keeps nothing from the database", async () => {
     await using test = await testDatabase("postgres");
-    await using data = await folder();
+    await using data = await temporaryFolder();
     await using server = await misbehavingServer(() => "hangs");
     const options = { connectionString: test.url, dataDir: data.path };
     await using adapter = await adapterFor(options, server.url);
@@ -66,7 +66,7 @@ if (drivers.includes("postgres")) {
 
   Deno.test("a database that hangs for ever keeps nothing from a forward", async () => {
     await using test = await testDatabase("postgres");
-    await using data = await folder();
+    await using data = await temporaryFolder();
     await using server = await misbehavingServer();
     const options = { connectionString: test.url, dataDir: data.path };
     await using adapter = await adapterFor(options, server.url);

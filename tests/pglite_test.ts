@@ -31,6 +31,33 @@ Deno.test("PGlite makes its folder and keeps what was committed when it is opene
   assert.deepEqual(await database.query("select * from keyed"), [{ id: 1n, s: "kept" }]);
 });
 
+Deno.test("PGlite syncs its files when it is told to, whatever runs", async () => {
+  await using place = await embedded();
+  {
+    await using database = place.open();
+    await database.execute(KEYED_SQL);
+    const inserted = database.query("insert into keyed values (1, 'synced')");
+    await Promise.all([database.secure(), inserted, database.secure()]);
+    await database.secure();
+    const [row] = await database.query<{ redo: string }>(
+      "select redo_lsn::text as redo from pg_control_checkpoint()",
+    );
+    await database.query("insert into keyed values (2, 'more')");
+    await database.secure();
+    const [after] = await database.query<{ moved: boolean }>(
+      "select redo_lsn > $1::pg_lsn as moved from pg_control_checkpoint()",
+      [row!.redo],
+    );
+    assert.equal(after!.moved, true);
+    await Deno.chmod(`${place.folder}/global`, 0o000);
+    // Nothing is said to be durable that could not be looked at.
+    if (Deno.uid() !== 0) await assert.rejects(database.secure(), { code: "EACCES" });
+    await Deno.chmod(`${place.folder}/global`, 0o700);
+  }
+  await using memory = pglite("memory://", { snapshot: await emptySnapshot() });
+  await memory.secure();
+});
+
 Deno.test("PGlite restarts after an aborted query: what waited goes on, what was committed stays", async () => {
   await using place = await embedded();
   await using database = place.open({ cancelGraceMs: 0 });

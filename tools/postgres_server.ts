@@ -16,12 +16,28 @@ export interface PostgresServer extends AsyncDisposable {
   readonly name: string;
 }
 
+/** How to run a server of one's own. */
+export interface OwnServerOptions {
+  /** Where its folder is made. @default the folder for temporary files */
+  readonly parent?: string;
+  /** Its settings, besides those it needs. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** A server that can be stopped and started. */
 export interface OwnPostgresServer extends PostgresServer {
   /** Ends it: `INT` as an operator would, `QUIT` as a crash would. */
   stop(signal: "INT" | "QUIT"): Promise<void>;
   /** Starts it again, with its data and on its port. */
   start(): Promise<void>;
+  /** Whether its process is there. */
+  runs(): Promise<boolean>;
+  /** Whether it can be asked. */
+  answers(): Promise<boolean>;
+  /** What it has logged. */
+  log(): Promise<string>;
+  /** Makes all of its processes stand still, as on a machine that hangs, or go on. */
+  signal(name: "SIGSTOP" | "SIGCONT"): Promise<void>;
 }
 
 const COMPOSE_URL = "postgres://otel:otel@127.0.0.1:5432/otel";
@@ -35,9 +51,11 @@ export async function postgresServer(): Promise<PostgresServer | undefined> {
 }
 
 /** Starts a server of one's own; undefined when there is nothing to start one with. */
-export async function ownPostgresServer(): Promise<OwnPostgresServer | undefined> {
+export async function ownPostgresServer(
+  options: OwnServerOptions = {},
+): Promise<OwnPostgresServer | undefined> {
   const folder = await binaries();
-  return folder === undefined ? undefined : await start(folder);
+  return folder === undefined ? undefined : await start(folder, options);
 }
 
 function running(url: string, name: string): PostgresServer {
@@ -79,9 +97,15 @@ async function serverUser(): Promise<{ uid: number; gid: number } | undefined> {
   throw new Error("Cannot start Postgres as root: there is no user postgres or nobody");
 }
 
-async function start(bin: string): Promise<OwnPostgresServer> {
+async function start(
+  bin: string,
+  { parent, settings: more }: OwnServerOptions,
+): Promise<OwnPostgresServer> {
   const user = await serverUser();
-  const folder = await Deno.makeTempDir({ prefix: "otel-storage-postgres-" });
+  const folder = await Deno.makeTempDir({
+    prefix: "otel-storage-postgres-",
+    ...parent !== undefined && { dir: parent },
+  });
   if (user) await Deno.chown(folder, user.uid, user.gid);
   const data = `${folder}/data`;
   const initdb = await new Deno.Command(`${bin}/initdb`, {
@@ -100,14 +124,16 @@ async function start(bin: string): Promise<OwnPostgresServer> {
     fsync: "off",
     autovacuum: "off",
     logging_collector: "off",
+    ...more,
   };
   const options = Object.entries(settings).map(([name, value]) => `-c '${name}=${value}'`).join(
     " ",
   );
-  // The shell ends the server when its own input ends, so that it goes with us however we go.
+  // The shell ends the server when its own input ends, so that it goes with us however we go. One
+  // that stands still would not hear of it.
   const script = `'${bin}/postgres' -D '${data}' ${options} >>'${folder}/log' 2>&1 & server=$!; ` +
     `if read signal; then kill -$signal $server; wait $server; ` +
-    `else kill -QUIT $server; wait $server; cd /; rm -rf '${folder}'; fi`;
+    `else kill -QUIT $server; kill -CONT $server; wait $server; cd /; rm -rf '${folder}'; fi`;
   const url = `postgres://otel@127.0.0.1:${port}/postgres`;
 
   const run = async () => {
@@ -126,10 +152,15 @@ async function start(bin: string): Promise<OwnPostgresServer> {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     return async (signal?: "INT" | "QUIT") => {
+      // Nothing else may be left to wait for.
+      shell.ref();
       shell.stdin?.end(signal && `${signal}\n`);
       await ended;
     };
   };
+
+  const pid = async () =>
+    Number((await Deno.readTextFile(`${data}/postmaster.pid`)).split("\n")[0]);
 
   let end = await run();
   return {
@@ -138,6 +169,24 @@ async function start(bin: string): Promise<OwnPostgresServer> {
     stop: (signal) => end(signal),
     start: async () => {
       end = await run();
+    },
+    answers: () => answers(url),
+    log: () => Deno.readTextFile(`${folder}/log`),
+    // The command line of one that has ended and is not yet waited for is empty.
+    runs: async () =>
+      await pid().then((id) => Deno.readTextFile(`/proc/${id}/cmdline`)).catch(() => "") !== "",
+    signal: async (name) => {
+      const server = await pid();
+      // The server first: it makes the others.
+      Deno.kill(server, name);
+      const children = await Deno.readTextFile(`/proc/${server}/task/${server}/children`);
+      for (const child of children.split(" ").filter(Boolean)) {
+        try {
+          Deno.kill(Number(child), name);
+        } catch (error) {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        }
+      }
     },
     [Symbol.asyncDispose]: async () => {
       await end();

@@ -18,7 +18,7 @@ export class SegmentWriter {
   readonly #files: JournalFiles;
   /** All segments, oldest first. */
   readonly #segments: Segment[];
-  readonly #segmentBytes: number;
+  readonly #segmentBytes: () => number;
   readonly #tell: Tell;
   /** The newest segment; undefined when nothing can be added to it. */
   #file: JournalFile | undefined;
@@ -33,7 +33,7 @@ export class SegmentWriter {
     files: JournalFiles,
     segments: Segment[],
     file: JournalFile | undefined,
-    segmentBytes: number,
+    segmentBytes: () => number,
     tell: Tell,
   ) {
     this.#files = files;
@@ -100,7 +100,7 @@ export class SegmentWriter {
   async #attempt(chunks: readonly Uint8Array[], bytes: number): Promise<void> {
     try {
       const { start, end } = this.newest;
-      const isLong = end > start && Number(end - start) + bytes > this.#segmentBytes;
+      const isLong = end > start && Number(end - start) + bytes > this.#segmentBytes();
       if (this.#file === undefined || isLong) await this.begin(end);
       await this.#file!.write(chunks);
       await this.#file!.sync();
