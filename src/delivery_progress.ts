@@ -217,7 +217,7 @@ export class Progress {
     return await this.#skipTo(last.next, after(last));
   }
 
-  /** The note to begin with. One that is lost leaves nothing but delivered records. */
+  /** The note to begin with. Without one, all before the position is taken for delivered. */
   #begun(said: bigint | undefined, passed: Counts): LedgerNote {
     const isNew = this.#cursor.note === "" && said === undefined;
     return this.#found ?? beginning(isNew ? passed : noCounts());
@@ -262,7 +262,6 @@ export class Progress {
   async #skipTo(to: bigint, passed: Counts): Promise<Counts> {
     const ledger = this.#ledger!;
     const skipped = difference(passed, ledger.passed);
-    ledger.forget(this.#position);
     ledger.lose(this.#position, { to, passed, dead: noCounts(), skipped });
     await this.#note();
     await this.#keep(to);

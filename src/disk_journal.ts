@@ -19,6 +19,7 @@ import {
   type AppendOptions,
   type Counts,
   type Cursor,
+  type CursorOptions,
   type CursorStart,
   type Journal,
   JournalFormatError,
@@ -100,6 +101,8 @@ class DiskJournal implements Journal {
   readonly #space: Space;
   readonly #room: Room;
   readonly #cursors = new Map<string, JournalCursor>();
+  /** How destinations make durable what they have, by their names. */
+  readonly #hooks = new Map<string, () => Promise<void>>();
   readonly #headWaiters = new Waiters();
   #started = false;
   #closed = false;
@@ -163,6 +166,8 @@ class DiskJournal implements Journal {
       segments,
       keys,
       passed: () => this.#passed,
+      hooks: () => [...this.#hooks.values()],
+      removed: () => this.#groupEnded(),
       isTight: () => !this.#space.isThereFor(this.#segmentBytes),
       graceMs,
       clock,
@@ -261,9 +266,10 @@ class DiskJournal implements Journal {
     }, signal);
   }
 
-  async cursor(name: string, start: CursorStart): Promise<Cursor> {
+  async cursor(name: string, start: CursorStart, options: CursorOptions = {}): Promise<Cursor> {
     const existing = this.#cursors.get(name);
     if (existing !== undefined) return existing;
+    const { secure } = options;
     const external = start === "external";
     const file = cursorFile(name);
     const found = this.#recovered.cursors;
@@ -285,6 +291,7 @@ class DiskJournal implements Journal {
     });
     // From here on it holds segments back.
     this.#cursors.set(name, cursor);
+    if (secure !== undefined) this.#hooks.set(name, secure);
     if (external || kept !== undefined) return cursor;
     try {
       // Before its cursor, and instead of what another destination of the name has left.
@@ -292,6 +299,7 @@ class DiskJournal implements Journal {
       await keepPosition!(position);
     } catch (error) {
       this.#cursors.delete(name);
+      this.#hooks.delete(name);
       throw error;
     }
     const why = isDamaged ? "has a cursor that cannot be read" : "has no cursor yet";
@@ -319,7 +327,7 @@ class DiskJournal implements Journal {
     this.#room.open();
     this.#headWaiters.wake();
     await this.#appender.flush();
-    await this.#upkeep.run();
+    await this.#upkeep.close();
     await this.#space.measure();
     await this.#writer.close();
   }

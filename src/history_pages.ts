@@ -47,7 +47,7 @@ const FETCH_ROWS = 400;
 /** By how much a window grows where there was little or nothing in it. */
 const WIDEN = 8n;
 /** A first window is this part of its partition. */
-const FIRST_PART = 64n;
+const FIRST_PART = 1024n;
 const MICROSECOND = 1000n;
 const END_OF_TIME = 2n ** 64n;
 

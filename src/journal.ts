@@ -84,6 +84,19 @@ export interface Appended {
  */
 export type CursorStart = "oldest" | "head" | "external";
 
+/** What a journal should know about a destination. */
+export interface CursorOptions {
+  /**
+   * Makes durable what the destination has, for one that may forget it when the power fails. Called
+   * before something is removed that it has passed; what it passes meanwhile stays for the next time.
+   * It may take long: nobody waits for it but what is to be removed. A journal in memory has no use
+   * for it.
+   *
+   * @throws Why it could not. Nothing is removed then, and it is called again later.
+   */
+  readonly secure?: () => Promise<void>;
+}
+
 /** How far a destination has got. */
 export interface Cursor {
   /** The name of the destination. */
@@ -204,9 +217,10 @@ export interface Journal extends AsyncDisposable {
    *
    * @param name Up to 80 bytes of UTF-8.
    * @param start Where it starts if there is no cursor of the name. A damaged one is at the oldest.
+   * @param options See {@linkcode CursorOptions}. Those of the first call for the name hold.
    * @throws {RangeError} The name is empty or too long.
    */
-  cursor(name: string, start: CursorStart): Promise<Cursor>;
+  cursor(name: string, start: CursorStart, options?: CursorOptions): Promise<Cursor>;
   /**
    * Says that all destinations have got their cursors: from now on segments may go. Cursors without
    * a destination are told and hold nothing back. Without any cursor nothing goes.
@@ -260,6 +274,7 @@ export interface JournalEvent {
 
 /** The request is not in the journal, and sending it again later will help. */
 export class JournalUnavailableError extends Error {
+  /** The name of its class. */
   override readonly name: string = "JournalUnavailableError";
   /** When to try again, in milliseconds from now. */
   readonly retryAfterMs: number;
@@ -279,10 +294,12 @@ export class JournalUnavailableError extends Error {
 
 /** The journal, or the disk it is on, has no space left. */
 export class JournalFullError extends JournalUnavailableError {
+  /** Always `JournalFullError`. */
   override readonly name: string = "JournalFullError";
 }
 
 /** The folder was written by another version of the journal. Nothing was changed in it. */
 export class JournalFormatError extends Error {
+  /** Always `JournalFormatError`. */
   override readonly name: string = "JournalFormatError";
 }

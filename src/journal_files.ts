@@ -42,8 +42,16 @@ export interface JournalFiles {
   remove(name: string): Promise<void>;
   /** Makes the names durable: all that was made, renamed and removed. */
   sync(): Promise<void>;
-  /** Bytes free on the disk of the folder. */
-  freeBytes(): Promise<number>;
+  /** How large the disk of the folder is. */
+  space(): Promise<DiskSpace>;
+}
+
+/** What a disk has. */
+export interface DiskSpace {
+  /** Bytes that may still be written. */
+  readonly freeBytes: number;
+  /** Bytes in all. */
+  readonly totalBytes: number;
 }
 
 /** The code of a system error, such as `ENOSPC`; undefined for other errors. */
@@ -127,9 +135,9 @@ export function diskFiles(folder: string): JournalFiles {
     rename: (from, to) => rename(path(from), path(to)),
     remove: (name) => rm(path(name), { force: true }),
     sync: () => syncFolder(folder),
-    freeBytes: async () => {
-      const { bavail, bsize } = await statfs(folder);
-      return bavail * bsize;
+    space: async () => {
+      const { bavail, blocks, bsize } = await statfs(folder);
+      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     },
   };
 }

@@ -56,6 +56,8 @@ export class Ledger {
   #passed: Counts;
 
   /**
+   * The ledger of a destination that is found at a position, as by `goTo`.
+   *
    * @param note What was noted.
    * @param position Where the destination is.
    * @param passed Records of the journal before that.
@@ -125,7 +127,11 @@ export class Ledger {
     if (losses.length < this.#note.losses.length) this.#note = { ...this.#note, losses };
   }
 
-  /** @param total Records of the journal. */
+  /**
+   * The numbers.
+   *
+   * @param total Records of the journal.
+   */
   counts(total: Counts): LedgerCounts {
     const { start } = this.#note;
     const { dead, skipped } = lostBefore(this.#note, this.#position);

@@ -287,7 +287,11 @@ export class CrashingDisk {
           this.#unsynced = [];
         }, forget);
       },
-      freeBytes: () => call("free", "", () => this.capacity - this.used),
+      space: () =>
+        call("free", "", () => ({
+          freeBytes: this.capacity - this.used,
+          totalBytes: this.capacity,
+        })),
     };
   }
 

@@ -3,7 +3,7 @@ import { Delivery, type DeliveryEvent, type DeliveryOptions } from "../src/deliv
 import { DeadLetters, DeadLettersFullError, type Graveyard } from "../src/dead_letters.ts";
 import type { Cursor, JournalRecord } from "../src/journal.ts";
 import { memoryJournal } from "../src/memory_journal.ts";
-import { type DeadLetter, type Delivered, noCounts } from "../src/sink.ts";
+import { type Bury, type DeadLetter, type Delivered, noCounts } from "../src/sink.ts";
 import {
   down,
   fail,
@@ -1069,6 +1069,9 @@ Deno.test("a sink ahead of a journal that was restored passes over nothing that 
       assert.deepEqual(sink.calls.flat(), isBehindAll ? [3, 4, 5] : [4, 3, 5]);
       assert.deepEqual(kinds(events), ["ahead"]);
       assert.deepEqual(stats().pending, noCounts());
+      // Their copies were delivered, the ones that it passed over were not.
+      assert.deepEqual(stats().delivered, traces(15));
+      assert.deepEqual(stats().skipped, traces(isBehindAll ? 7 : 3));
     });
   }
 });
@@ -1092,6 +1095,37 @@ Deno.test("records that the journal has lost are skipped, and told", async () =>
     await until(() => cursor.position === journal.head);
     assert.deepEqual([stats().skipped.logs, stats().pending], [4, noCounts()]);
     assert.equal(BigInt(stats().gapBytes) + 97n, cursor.position);
+  });
+});
+
+Deno.test("a call of the sink that was left alone buries nothing any more", async () => {
+  let bury: Bury | undefined;
+  const sink = (sink: TestSink) => {
+    let at: bigint | undefined;
+    sink.position = () => Promise.resolve(at);
+    sink.plan = [
+      (_, __, given) => {
+        bury = given;
+        return new Promise<never>(() => {});
+      },
+      (records) => {
+        at = records.at(-1)!.next;
+        return take(records);
+      },
+    ];
+  };
+  await inWorld({ sink }, async ({ journal, sink, delivery, append, stats, time }) => {
+    await append(1);
+    const [record] = await journal.read(0n, ALL);
+    delivery.start();
+    await until(() => sink.calls.length === 1);
+    await time.pass(60_000);
+    await time.pass(1_000);
+    await until(() => stats().state === "waiting");
+    await assert.rejects(bury!([letterOf(record!)]), /its time is up/);
+    await time.pass(1_000);
+    await delivery.drain();
+    assert.deepEqual([stats().delivered, stats().dead], [traces(1), noCounts()]);
   });
 });
 

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { type Filter, FilterError, type FilterOperator, parseFilter } from "../src/filter.ts";
+import {
+  type Filter,
+  FilterError,
+  type FilterOperator,
+  MAX_FILTER_LENGTH,
+  parseFilter,
+} from "../src/filter.ts";
 import { FilterFieldError, filterSql } from "../src/filter_sql.ts";
 import type { SqlValue } from "../src/postgres/database.ts";
 import type { Signal } from "../src/record.ts";
@@ -109,6 +115,40 @@ for (const [text, at, says] of REFUSED) {
   });
 }
 
+/** Parses a text, which has to give a filter no larger than the text and its SQL, or a refusal. */
+function readOrRefused(text: string): void {
+  let filter: Filter;
+  try {
+    filter = parseFilter(text);
+  } catch (error) {
+    assert.ok(error instanceof FilterError, String(error));
+    assert.ok(error.at >= 0 && error.at <= text.length);
+    return;
+  }
+  const { parts, depth } = sizeOf(filter);
+  assert.ok(parts <= text.length + 1, `${parts} parts of ${text}`);
+  // As deep as it may nest, each level an `or` of `and`s, and the `and` of a severity.
+  assert.ok(depth <= 3 * 64 + 3, `${depth} deep: ${text}`);
+  for (const signal of ["traces", "logs", "metrics"] as const) {
+    try {
+      let parameters = 0;
+      const sql = filterSql(filter, signal, () => `$${++parameters}`);
+      assert.ok(sql.length <= 1000 * parts);
+    } catch (error) {
+      assert.ok(error instanceof FilterFieldError, String(error));
+    }
+  }
+}
+
+function sizeOf(filter: Filter): { parts: number; depth: number } {
+  const inner = filter.kind === "not" ? [filter.part] : "parts" in filter ? filter.parts : [];
+  const sizes = inner.map(sizeOf);
+  return {
+    parts: 1 + sizes.reduce((sum, { parts }) => sum + parts, 0),
+    depth: 1 + Math.max(0, ...sizes.map(({ depth }) => depth)),
+  };
+}
+
 Deno.test("filter reads or refuses any text, and nothing else happens", () => {
   const pieces = fc.constantFrom(
     ..."service duration severity and or not exists ( ) = != < ~ a.b resource. 5ms 1 warn".split(
@@ -125,17 +165,41 @@ Deno.test("filter reads or refuses any text, and nothing else happens", () => {
     fc.array(pieces, { maxLength: 20 }).map((parts) => parts.join(" ")),
     fc.array(pieces, { maxLength: 20 }).map((parts) => parts.join("")),
   );
-  fc.assert(
-    fc.property(texts, (text) => {
-      try {
-        parseFilter(text);
-      } catch (error) {
-        assert.ok(error instanceof FilterError, String(error));
-        assert.ok(error.at >= 0 && error.at <= text.length);
-      }
-    }),
-    { numRuns: 20_000 },
-  );
+  fc.assert(fc.property(texts, readOrRefused), { numRuns: 100_000 });
+});
+
+Deno.test("filter reads or refuses the longest texts of one piece over and over", () => {
+  const pieces = [
+    "(",
+    ")",
+    "not ",
+    "a=1 ",
+    "a=1 or ",
+    "a exists ",
+    "severity=warn ",
+    '"',
+    '"\\',
+    "\\",
+  ]
+    .concat([
+      "a",
+      "=",
+      "1e9",
+      "(a=1 or ",
+      "not(a=1 ",
+      " ",
+      "!",
+      "~",
+      "resource.",
+      '"a" = "b" and ',
+    ]);
+  for (const piece of pieces) {
+    for (const end of ["", "a=1", '"', ")"]) {
+      const body = piece.repeat((MAX_FILTER_LENGTH - end.length) / piece.length);
+      readOrRefused(body + end);
+      readOrRefused(piece.repeat(60) + "a=1" + ")".repeat(60));
+    }
+  }
 });
 
 Deno.test("filter names what the records of a signal do not have", () => {

@@ -80,7 +80,8 @@ for (const { name, use } of KINDS) {
       await files.remove("a");
       await files.remove("a");
       assert.deepEqual(await files.list(), ["sub"]);
-      assert(await files.freeBytes() > 0);
+      const { freeBytes, totalBytes } = await files.space();
+      assert(freeBytes > 0 && freeBytes <= totalBytes);
     }));
 
   Deno.test(`files ${name} say when a folder stands in their place`, () =>

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { type JournalOptions, openJournal } from "../src/disk_journal.ts";
-import { type Appended, JournalFullError } from "../src/journal.ts";
+import { setImmediate as immediate } from "node:timers/promises";
+import { type Appended, type Cursor, type Journal, JournalFullError } from "../src/journal.ts";
 import { memoryJournal } from "../src/memory_journal.ts";
+import type { JournalFiles } from "../src/journal_files.ts";
 import { CrashingDisk, randomOf } from "./crashing_files.ts";
 import { Bench, textsOf } from "./journal_fixture.ts";
 
@@ -210,6 +212,113 @@ Deno.test("when space is needed, segments that all have passed go before their g
   assert.equal(journal.stats.refused, 0);
 });
 
+/** A journal of one-record segments, and a destination that has to be asked to make them durable. */
+async function withSecure(
+  use: (
+    world: { bench: Bench; journal: Journal; cursor: Cursor; calls: PromiseWithResolvers<void>[] },
+  ) => Promise<void>,
+): Promise<void> {
+  const bench = new Bench();
+  await using journal = await bench.open({ segmentBytes: 1, graceMs: 0 });
+  const calls: PromiseWithResolvers<void>[] = [];
+  const secure = () => {
+    const call = Promise.withResolvers<void>();
+    calls.push(call);
+    return call.promise;
+  };
+  const cursor = await journal.cursor("postgres", "external", { secure });
+  journal.start();
+  await use({ bench, journal, cursor, calls });
+}
+
+/** Lets everything happen that needs no time. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await immediate();
+}
+
+Deno.test("a segment goes when its destination has made durable what it has of it, and not before", async () => {
+  await withSecure(async ({ bench, journal, cursor, calls }) => {
+    const [one, two, three] = await bench.appendAll(journal, ["one", "two", "three"]);
+    await cursor.move(one!);
+    await settled();
+    assert.equal(calls.length, 0, "nothing can go");
+    await cursor.move(two!);
+    // What is passed now may not be durable when it ends.
+    await cursor.move(three!);
+    await settled();
+    assert.deepEqual([calls.length, journal.oldest], [1, one]);
+    calls[0]!.resolve();
+    await settled();
+    assert.deepEqual([calls.length, journal.oldest], [1, two]);
+    await cursor.move(journal.head);
+    calls[1]!.resolve();
+    await settled();
+    assert.deepEqual([calls.length, journal.oldest], [2, three]);
+    await bench.append(journal, "four");
+    await settled();
+    assert.equal(calls.length, 2, "asked when a cursor moves, and not by who appends");
+  });
+});
+
+Deno.test("a segment stays while its destination cannot make it durable, and that is told and tried again", async () => {
+  await withSecure(async ({ bench, journal, cursor, calls }) => {
+    const [one, two, three] = await bench.appendAll(journal, ["one", "two", "three"]);
+    await cursor.move(two!);
+    calls[0]!.reject(new Error("no checkpoint"));
+    await settled();
+    assert.equal(journal.oldest, one);
+    const [event] = bench.events.filter(({ kind }) => kind === "upkeep failed");
+    assert.match(event!.message, /cannot make durable/);
+    assert.match(String(event!.error), /no checkpoint/);
+    await cursor.move(three!);
+    calls[1]!.resolve();
+    await settled();
+    assert.equal(journal.oldest, three);
+  });
+});
+
+Deno.test("a segment stays that its destination needs again while it makes it durable", async () => {
+  await withSecure(async ({ bench, journal, cursor, calls }) => {
+    const [one, two] = await bench.appendAll(journal, ["one", "two", "three"]);
+    await cursor.move(two!);
+    // Restored from an older copy.
+    await cursor.move(one!);
+    calls[0]!.resolve();
+    await settled();
+    assert.equal(journal.oldest, one);
+  });
+});
+
+Deno.test("a destination that hangs while it makes something durable holds up neither others nor close", async () => {
+  await withSecure(async ({ bench, journal, cursor, calls }) => {
+    const [one, two] = await bench.appendAll(journal, ["one", "two", "three"]);
+    await cursor.move(two!);
+    const other = await journal.cursor("other", "head");
+    await other.move(journal.head);
+    await bench.append(journal, "four");
+    await journal.close();
+    calls[0]!.resolve();
+    await settled();
+    assert.deepEqual([calls.length, journal.oldest], [1, one], "who closes it gives it away");
+  });
+});
+
+Deno.test("who waits for space gets it when a destination has made durable what it has", async () => {
+  const bench = new Bench();
+  await using journal = await bench.open({ segmentBytes: 1, maxBytes: 400, maxWaitMs: 60_000 });
+  const isSecure = Promise.withResolvers<void>();
+  const cursor = await journal.cursor("postgres", "external", { secure: () => isSecure.promise });
+  journal.start();
+  await bench.appendAll(journal, ["a".repeat(100), "b".repeat(100), "c".repeat(100)]);
+  const waiting = bench.append(journal, "d");
+  await cursor.move(journal.head);
+  await settled();
+  assert.equal(journal.stats.waiting, 1);
+  isSecure.resolve();
+  await waiting;
+  assert.deepEqual(await textsOf(journal), ["b".repeat(100), "c".repeat(100), "d"]);
+});
+
 Deno.test("a destination that is not configured any more holds nothing back, and is named", async () => {
   const bench = new Bench();
   const options: JournalOptions = { segmentBytes: 1, graceMs: 0 };
@@ -308,6 +417,32 @@ Deno.test("too little free disk is named in the refusal", async () => {
     assert.match(error.message, /its disk has 9\d\d bytes free, less than 1000/);
     return error instanceof JournalFullError;
   });
+});
+
+Deno.test("a tenth of a small disk is left free, 256 MiB of a large one, or what is asked for", async () => {
+  const MIB = 1 << 20;
+  const sizes: [number, number | undefined, number][] = [
+    [64 * MIB, undefined, 6.4 * MIB],
+    [2_560 * MIB, undefined, 256 * MIB],
+    [1_000_000 * MIB, undefined, 256 * MIB],
+    [64 * MIB, 0, 0],
+    [1_000_000 * MIB, 300 * MIB, 300 * MIB],
+  ];
+  for (const [totalBytes, minFreeBytes, least] of sizes) {
+    const bench = new Bench();
+    let freeBytes = Math.ceil(least) + 1_000;
+    const files: JournalFiles = {
+      ...bench.disk.boot(),
+      space: () => Promise.resolve({ freeBytes, totalBytes }),
+    };
+    const options = { maxWaitMs: 0, ...(minFreeBytes !== undefined && { minFreeBytes }) };
+    await using journal = await openJournal(files, options);
+    await bench.append(journal, "one");
+    freeBytes = Math.ceil(least) - 1;
+    // It asks after each request, and whenever one is refused.
+    await bench.append(journal, "two");
+    await assert.rejects(bench.append(journal, "three"), JournalFullError, `${totalBytes}`);
+  }
 });
 
 Deno.test("where nobody can say how much is free, only the other bound holds", async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { JournalFile, JournalFiles } from "../src/journal_files.ts";
+import type { DiskSpace, JournalFile, JournalFiles } from "../src/journal_files.ts";
 
 interface Content {
   bytes: Uint8Array;
@@ -99,8 +99,8 @@ export class LetterFiles implements JournalFiles {
     if (await this.#step("sync folder", "")) this.#durable = new Map(this.#files);
   }
 
-  freeBytes(): Promise<number> {
-    return Promise.resolve(Infinity);
+  space(): Promise<DiskSpace> {
+    return Promise.resolve({ freeBytes: Infinity, totalBytes: Infinity });
   }
 
   async #step(step: FileStep, name: string): Promise<boolean> {

@@ -784,3 +784,34 @@ Deno.test("maintain fails when the database cannot be reached", onServer, async 
     upkeep(database).partitions.ensureFor("logs", [hourOf("2026-11-23T12:00Z")]),
   );
 });
+
+Deno.test("upkeep of an embedded database lets a read of a time range pass over the other pages", async () => {
+  await using test = await migrated("pglite");
+  const { database } = test;
+  const { partitions } = upkeep(database);
+  await partitions.makeAhead();
+  // About ten ranges of pages of the index on time, in order of time.
+  await database.query(
+    `insert into otel_data.spans (trace_id, span_id, time, duration_ns, resource_id, scope_id,
+       name_id, service_id, flags, time_frac, kind, status)
+     select gen_random_uuid(), n, $1::timestamptz + n * interval '1 millisecond', 1, 1, 1, 1, 1, 0, 0, 1, 2
+     from generate_series(1, 80000) n`,
+    [new Date(NOW).toISOString()],
+  );
+  const passedOver = async () => {
+    const lines = await database.query(
+      `explain (analyze, costs off, timing off) select span_id from otel_data.spans
+       where time >= $1::timestamptz and time < $2::timestamptz`,
+      [new Date(NOW + 1_000).toISOString(), new Date(NOW + 2_000).toISOString()],
+    );
+    const plan = lines.map((line) => String(Object.values(line)[0])).join("\n");
+    const removed = /Rows Removed by Index Recheck: (\d+)/.exec(plan);
+    return 80_000 - Number(removed?.[1] ?? 80_000);
+  };
+  await database.query("set enable_seqscan = off");
+  await database.query("set enable_indexscan = off");
+  await database.query("drop index otel_data.spans_service");
+  assert.ok(await passedOver() < 2_000);
+  await partitions.maintain();
+  assert.ok(await passedOver() > 50_000);
+});

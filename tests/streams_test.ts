@@ -145,6 +145,9 @@ for (const driver of drivers) {
       const delivered = { traces: 400, logs: 0, metrics: 0 };
       assert.deepEqual(await deliver(sink), { next: 400n, delivered, dead: [] });
       assert.equal(await sink.position?.(NEVER), 400n);
+      // Given again, nothing of it is stored, and the position does not go back.
+      await assert.rejects(deliver(sink), { name: "PositionError" });
+      assert.equal(await sink.position?.(NEVER), 400n);
       await assertComplete(database);
     }
   });

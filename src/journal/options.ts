@@ -14,7 +14,7 @@ export interface JournalOptions {
   readonly segmentBytes?: number;
   /** Bytes of all segments; one request may go over it. @default 1 GiB */
   readonly maxBytes?: number;
-  /** Bytes to be left free on the disk. @default 256 MiB */
+  /** Bytes to be left free on the disk. @default 256 MiB, or a tenth of a disk that is smaller */
   readonly minFreeBytes?: number;
   /** How long a request waits for space, in ms. @default 5,000 */
   readonly maxWaitMs?: number;
@@ -38,7 +38,7 @@ const clock = z.custom<() => number>((value) => typeof value === "function", "ex
 const OPTIONS = z.strictObject({
   segmentBytes: bytes.min(1).default(64 << 20),
   maxBytes: bytes.min(1).default(1 << 30),
-  minFreeBytes: bytes.default(256 << 20),
+  minFreeBytes: bytes.optional(),
   maxWaitMs: ms.default(5_000),
   graceMs: ms.default(120_000),
   resendWindowMs: ms.default(600_000),

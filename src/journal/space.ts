@@ -5,7 +5,7 @@
  */
 
 import { JournalFullError } from "../journal.ts";
-import type { JournalFiles } from "../journal_files.ts";
+import type { DiskSpace, JournalFiles } from "../journal_files.ts";
 import type { Tell } from "./tell.ts";
 
 /** What {@linkcode Space} has to know. */
@@ -13,8 +13,8 @@ export interface SpaceParts {
   readonly files: JournalFiles;
   /** Bytes of all segments. */
   readonly maxBytes: number;
-  /** Bytes to be left free on the disk. */
-  readonly minFreeBytes: number;
+  /** Bytes to be left free on the disk. Undefined: what suits its size. */
+  readonly minFreeBytes: number | undefined;
   /** How long one waits for space, in ms. */
   readonly maxWaitMs: number;
   /** Bytes of the segments. */
@@ -28,13 +28,20 @@ export interface SpaceParts {
 
 /** How many bytes may wait to be written, if the disk is slow: they are held in memory. */
 const QUEUE_BYTES = 64 << 20;
+/** Bytes to be left free on a disk. */
+const MIN_FREE_BYTES = 256 << 20;
+/** Of a smaller one, this part. */
+const MIN_FREE_PART = 1 / 10;
 /** When it is worth trying again while there is no space, in ms. */
 const RETRY_AFTER_MS = 5_000;
+
+/** Of a disk that does not say. */
+const UNKNOWN: DiskSpace = { freeBytes: Infinity, totalBytes: Infinity };
 
 /** Says whether there is space. */
 export class Space {
   readonly #parts: SpaceParts;
-  #freeBytes = Infinity;
+  #disk: DiskSpace = UNKNOWN;
   #isUnknown = false;
   #measuring: Promise<void> | undefined;
 
@@ -44,7 +51,13 @@ export class Space {
 
   /** Bytes that were free on the disk when it was last asked; Infinity if it does not say. */
   get freeBytes(): number {
-    return this.#freeBytes;
+    return this.#disk.freeBytes;
+  }
+
+  /** Bytes to be left free on it. */
+  get #minFreeBytes(): number {
+    const { minFreeBytes } = this.#parts;
+    return minFreeBytes ?? Math.min(MIN_FREE_BYTES, this.#disk.totalBytes * MIN_FREE_PART);
   }
 
   /** Whether one more request may come, which may go over the bounds. */
@@ -77,29 +90,29 @@ export class Space {
   async #measure(): Promise<void> {
     if (this.#isUnknown) return;
     try {
-      this.#freeBytes = await this.#parts.files.freeBytes();
+      this.#disk = await this.#parts.files.space();
     } catch (error) {
       this.#isUnknown = true;
-      this.#freeBytes = Infinity;
+      this.#disk = UNKNOWN;
       const message = "Cannot ask how much is free on the disk of the journal: only maxBytes holds";
       this.#parts.tell("upkeep failed", message, error);
     }
   }
 
   #isDiskFree(more: number): boolean {
-    const { queuedBytes, minFreeBytes } = this.#parts;
-    return this.#freeBytes - queuedBytes() - more >= minFreeBytes;
+    return this.#disk.freeBytes - this.#parts.queuedBytes() - more >= this.#minFreeBytes;
   }
 
   #why(): string {
-    const { bytes, queuedBytes, maxBytes, minFreeBytes } = this.#parts;
+    const { bytes, queuedBytes, maxBytes } = this.#parts;
     if (queuedBytes() >= QUEUE_BYTES) {
       return `${queuedBytes()} bytes wait to be written; look after the disk`;
     }
     if (this.#isDiskFree(0)) {
       return `it has ${bytes()} of ${maxBytes} bytes; its destinations have to catch up`;
     }
-    return `its disk has ${this.#freeBytes} bytes free, less than ${minFreeBytes}; ` +
+    const least = Math.ceil(this.#minFreeBytes);
+    return `its disk has ${this.#disk.freeBytes} bytes free, less than ${least}; ` +
       "free some space on it";
   }
 }

@@ -17,6 +17,10 @@ export interface UpkeepParts {
   readonly keys: KeyFiles;
   /** How far all destinations have got; undefined while that is not known. */
   readonly passed: () => bigint | undefined;
+  /** How those destinations make durable what they have that do not do so at once. */
+  readonly hooks: () => readonly (() => Promise<void>)[];
+  /** Called when something was removed for which nobody waited. */
+  readonly removed: () => void;
   /** Whether space is needed, so that segments go before their grace is over. */
   readonly isTight: () => boolean;
   /** How long a segment stays after all have passed it, in ms. */
@@ -26,12 +30,16 @@ export interface UpkeepParts {
   readonly tell: Tell;
 }
 
-/** Removes segments that all have passed, oldest first, after a grace. */
+/** Removes segments that all have passed, durably, oldest first, after a grace. */
 export class Upkeep {
   readonly #parts: UpkeepParts;
   /** When it was noticed that all have passed a segment. */
   readonly #passedAt = new WeakMap<Segment, number>();
   #running: Promise<void> | undefined;
+  #securing: Promise<void> | undefined;
+  /** What is before has just been made durable by all destinations. */
+  #secured: bigint | undefined;
+  #isClosed = false;
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
@@ -44,11 +52,21 @@ export class Upkeep {
     await (this.#running ??= this.#run().finally(() => this.#running = undefined));
   }
 
+  /** Runs for the last time. What destinations have yet to make durable stays. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.run();
+  }
+
   async #run(): Promise<void> {
-    const { keys, tell } = this.#parts;
+    const { keys, hooks, passed, tell } = this.#parts;
+    const secured = this.#secured;
+    this.#secured = undefined;
     try {
-      for (let gone = this.#next(); gone !== undefined; gone = this.#next()) {
-        await this.#remove(gone);
+      if (hooks().length === 0) await this.#removeUpTo(passed());
+      else if (!this.#isClosed && secured !== undefined) await this.#removeUpTo(secured);
+      else if (!this.#isClosed && this.#next(passed()) !== undefined) {
+        this.#securing ??= this.#secure(passed()!);
       }
       await keys.removeOld();
     } catch (error) {
@@ -56,17 +74,42 @@ export class Upkeep {
     }
   }
 
-  /** The oldest segment, if it can go. */
-  #next(): Segment | undefined {
+  /** Lets the destinations make durable what is before a position, and then removes it. */
+  async #secure(position: bigint): Promise<void> {
+    const { hooks, removed, tell } = this.#parts;
+    try {
+      await Promise.all(hooks().map((hook) => hook()));
+      this.#secured = position;
+      await this.run();
+      removed();
+    } catch (error) {
+      const message =
+        "Cannot remove segments: a destination cannot make durable what it has of them";
+      tell("upkeep failed", message, error);
+    } finally {
+      this.#securing = undefined;
+    }
+  }
+
+  async #removeUpTo(position: bigint | undefined): Promise<void> {
+    for (;;) {
+      const gone = this.#next(position);
+      if (gone === undefined) return;
+      await this.#remove(gone);
+    }
+  }
+
+  /** The oldest segment, if it can go: all have passed it, and it ends at `most` or before. */
+  #next(most: bigint | undefined): Segment | undefined {
     const { segments, passed, isTight, graceMs, clock } = this.#parts;
     const position = passed();
-    if (position === undefined) return undefined;
+    if (position === undefined || most === undefined) return undefined;
     for (const segment of segments) {
       if (segment.end > position) break;
       if (!this.#passedAt.has(segment)) this.#passedAt.set(segment, clock());
     }
     const [oldest, next] = segments;
-    if (oldest === undefined || oldest.end > position) return undefined;
+    if (oldest === undefined || oldest.end > position || oldest.end > most) return undefined;
     // The newest record says how many there were: it stays.
     if (next === undefined || next.end === next.start) return undefined;
     const since = this.#passedAt.get(oldest)!;

@@ -108,6 +108,7 @@ export class DatabaseSink implements Sink {
     }));
     if (failure === undefined) return settled.reduce(joined);
     const [refused, ...others] = slices.slice(stored.length);
+    // What can be helped is helped in one stream; then it goes on.
     const isRefused = speaksAgainstRecords(failure) || isReroute(failure);
     const parts = [
       ...settled.map((delivered) => () => Promise.resolve(delivered)),

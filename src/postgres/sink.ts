@@ -79,12 +79,19 @@ export class PostgresSink {
   /**
    * Stores the rows of a slice and moves the journal's position from where it begins to its end.
    *
-   * @throws {PositionError} The position is elsewhere.
+   * @throws {PositionError} The position is elsewhere, or the slice would move it back.
    * @throws The driver's error, or that of the slice before.
    */
   async storeSlice(batch: Batch, slice: Slice): Promise<void> {
-    const { to, after, onBegun, signal } = slice;
+    const { from, to, after, onBegun, signal } = slice;
     const options = signal === undefined ? {} : { signal };
+    if (to <= from) {
+      throw new PositionError(
+        `Cannot store a batch: it ends at ${to}, and journal ${this.#journalId} stands at ${from} ` +
+          "(it is stored already; ask for the position)",
+        from,
+      );
+    }
     await this.#prepare(batch, options);
     await this.#database.transaction(async (transaction) => {
       onBegun?.();
