@@ -112,6 +112,8 @@ export class Progress {
   /** The first records to be delivered. Empty when there is none to be read. */
   async read(bounds: ReadBounds): Promise<readonly JournalRecord[]> {
     const { head, accepted } = this.#journal;
+    // What is given to the sink again is buried again.
+    this.#buried.clear();
     const records = await this.#journal.read(this.#position, bounds);
     const { position: from, before } = records[0] ?? { position: head, before: accepted };
     if (from > this.#position) {
@@ -224,8 +226,8 @@ export class Progress {
   #pass(to: bigint, before: Counts, settled: Partial<Settled>): void {
     this.#ledger!.pass(before, settled);
     this.#position = to;
-    // What is given to the sink again is buried again.
-    this.#buried.clear();
+    // What was buried behind may have been passed by the sink, whose answer was lost.
+    for (const [key, { position }] of this.#buried) if (position < to) this.#buried.delete(key);
   }
 
   async #keep(position: bigint): Promise<void> {
