@@ -178,7 +178,8 @@ class Model implements Fate {
   }
 
   async append(): Promise<void> {
-    if (this.appended === MOST_REQUESTS) return;
+    // One is kept for the end.
+    if (this.failing && this.appended === MOST_REQUESTS - 1) return;
     const { signal, body, numbers } = REQUESTS[this.appended++]!;
     const request = { signal, body, count: numbers.length, arrivalUnixNano: TIME };
     await this.journal.append(request, { again: true });
@@ -257,6 +258,8 @@ class Model implements Fate {
 
     this.failing = false;
     this.server.isUp = true;
+    // Who has nothing to deliver does not notice that the database was restored.
+    await this.append();
     for (const { pool } of this.collectors) for (const session of pool.sessions) session.cut();
     for (const collector of this.collectors) {
       if (collector.isOver) this.kill(collector);
