@@ -20,13 +20,8 @@ import { noCounts } from "../src/sink.ts";
 import { assertLedger, HeldTime } from "./delivery_harness.ts";
 import { LetterFiles } from "./letter_files.ts";
 import { logs, points, spans } from "./requests.ts";
-import {
-  type Fate,
-  Schedule,
-  SimulatedPool,
-  SimulatedPostgres,
-  type SimulatedSession,
-} from "./simulated_postgres.ts";
+import { SimulatedPool, type SimulatedSession } from "./simulated_pool.ts";
+import { type Fate, forever, Schedule, SimulatedPostgres } from "./simulated_postgres.ts";
 
 /** What a run was like. */
 export interface StreamsRun {
@@ -85,8 +80,6 @@ interface Collector {
   /** Another process has taken over, and this one has not died yet: it ends what it is at. */
   isOver: boolean;
 }
-
-const forever = () => new Promise<never>(() => {});
 
 class Model implements Fate {
   readonly chance: () => number;
