@@ -158,6 +158,8 @@ export class Progress {
    */
   async read(bounds: ReadBounds): Promise<readonly JournalRecord[]> {
     const { head, accepted } = this.#journal;
+    // What is given to the sink again is buried again.
+    this.#buried.clear();
     const records = await this.#journal.read(this.#position, bounds);
     const { position: from, before } = records[0] ?? { position: head, before: accepted };
     if (from > this.#position) await this.#skipGap(from, before);
@@ -274,8 +276,8 @@ export class Progress {
   #pass(to: bigint, before: Counts): void {
     this.#ledger!.pass(to, before);
     this.#position = to;
-    // What is given to the sink again is buried again.
-    this.#buried.clear();
+    // What was buried behind may have been passed by the sink, whose answer was lost.
+    for (const [key, { position }] of this.#buried) if (position < to) this.#buried.delete(key);
   }
 
   async #note(): Promise<void> {

@@ -947,6 +947,30 @@ Deno.test("a sink that did what it was asked, but lost its answer, is gone on fr
   );
 });
 
+Deno.test("what a sink buried behind what it answered for is dead if it was committed", async () => {
+  await inPositionedWorld(async ({ sink, delivery, append, stats, time }) => {
+    let at: bigint | undefined;
+    sink.position = () => Promise.resolve(at);
+    sink.plan = [async (records, _, bury) => {
+      const [first, second] = records;
+      await bury([letterOf(second!)]);
+      // The second is committed too, and its answer lost.
+      at = second!.next;
+      return { ...take([first!]), failure: down() };
+    }, (records) => {
+      at = records.at(-1)!.next;
+      return take(records);
+    }];
+    await append(3);
+    delivery.start();
+    await until(() => stats().state === "waiting");
+    await time.pass(1_000);
+    await delivery.drain();
+    assert.deepEqual(sink.calls, [[1, 2, 3], [3]]);
+    assert.deepEqual([stats().delivered, stats().dead], [traces(4), traces(2)]);
+  });
+});
+
 Deno.test("a sink that cannot bury for lack of room is held, and tried again", async () => {
   const sink = (sink: TestSink) => {
     let at: bigint | undefined;

@@ -20,13 +20,8 @@ import { noCounts } from "../src/sink.ts";
 import { assertLedger, HeldTime } from "./delivery_harness.ts";
 import { LetterFiles } from "./letter_files.ts";
 import { logs, points, spans } from "./requests.ts";
-import {
-  type Fate,
-  Schedule,
-  SimulatedPool,
-  SimulatedPostgres,
-  type SimulatedSession,
-} from "./simulated_postgres.ts";
+import { SimulatedPool, type SimulatedSession } from "./simulated_pool.ts";
+import { type Fate, forever, Schedule, SimulatedPostgres } from "./simulated_postgres.ts";
 
 /** What a run was like. */
 export interface StreamsRun {
@@ -85,8 +80,6 @@ interface Collector {
   /** Another process has taken over, and this one has not died yet: it ends what it is at. */
   isOver: boolean;
 }
-
-const forever = () => new Promise<never>(() => {});
 
 class Model implements Fate {
   readonly chance: () => number;
@@ -178,7 +171,8 @@ class Model implements Fate {
   }
 
   async append(): Promise<void> {
-    if (this.appended === MOST_REQUESTS) return;
+    // One is kept for the end.
+    if (this.failing && this.appended === MOST_REQUESTS - 1) return;
     const { signal, body, numbers } = REQUESTS[this.appended++]!;
     const request = { signal, body, count: numbers.length, arrivalUnixNano: TIME };
     await this.journal.append(request, { again: true });
@@ -257,6 +251,8 @@ class Model implements Fate {
 
     this.failing = false;
     this.server.isUp = true;
+    // Who has nothing to deliver does not notice that the database was restored.
+    await this.append();
     for (const { pool } of this.collectors) for (const session of pool.sessions) session.cut();
     for (const collector of this.collectors) {
       if (collector.isOver) this.kill(collector);
