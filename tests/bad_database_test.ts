@@ -148,6 +148,39 @@ if (drivers.includes("postgres")) {
     assert.ok(log.includes(gap), log);
   });
 
+  Deno.test("another database that knows nothing of the journal is told, and gets all that is kept", async () => {
+    await using one = await testDatabase("postgres");
+    await using other = await testDatabase("postgres");
+    await using data = await temporaryFolder();
+    const run = async ({ url }: { readonly url: string }, ids: readonly number[]) => {
+      await using collector = await startCollector({
+        dataDir: data.path,
+        env: { DATABASE_URL: url },
+      });
+      if (ids.length > 0) await sendSpans(collector.url, spans(ids));
+      // With nothing to deliver, too, the database was asked by then.
+      const stats = await statsUntil(
+        collector,
+        (stats) =>
+          spansOf(stats).pending === 0 && destinationOf(stats, "postgres").state === "idle",
+      );
+      return { stats: spansOf(stats), log: await stop(collector) };
+    };
+    const told =
+      / warn it has nothing of this journal any more \(another database\?\), delivering all that is kept destination=postgres from=0\n/;
+    // Nothing was delivered yet, so nothing is missing.
+    for (const database of [other, one]) assert.doesNotMatch((await run(database, [])).log, told);
+    assert.doesNotMatch((await run(one, [1, 2])).log, told);
+    const { stats, log } = await run(other, [3]);
+    assert.match(log, told);
+    assert.deepEqual(stats, { accepted: 3, delivered: 3, pending: 0, dead: 0, skipped: 0 });
+    assert.deepEqual(await stored(other.url), [1, 2, 3].map(spanId));
+    assert.deepEqual(await stored(one.url), [1, 2].map(spanId));
+    // By now it knows.
+    assert.doesNotMatch((await run(other, [4])).log, told);
+    assert.deepEqual(await stored(other.url), [1, 2, 3, 4].map(spanId));
+  });
+
   Deno.test("a database that takes no connections while it is restored makes no dead letters", async () => {
     await using test = await testDatabase("postgres");
     await using data = await temporaryFolder();
