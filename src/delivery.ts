@@ -399,7 +399,8 @@ export class Delivery implements AsyncDisposable {
     const { position } = this.#sink;
     const said = position === undefined
       ? undefined
-      : await this.#attempts.run((signal) => position.call(this.#sink, signal), ending);
+      : await this.#attempts.run((signal) => position.call(this.#sink, signal), ending) ??
+        "nothing";
     await this.#progress.locate(said);
     return this.#passed();
   }

@@ -11,6 +11,7 @@
  * | nothing readable at the position | a gap: on to the next record; its records are skipped |
  * | the sink is further than it said | its answer was lost: what is between is delivered, or dead |
  * | the sink is less far than it said | restored from an older copy: deliver that again |
+ * | the sink has nothing, and had something | another database: deliver all that the journal has |
  * | the sink is further than the journal | the journal was restored: what came since is put behind |
  * | a position without a note | the note was lost: all before the position is delivered |
  *
@@ -62,6 +63,8 @@ export class Progress {
   #isSure = true;
   /** Whether it was told where to begin. */
   #located = false;
+  /** Whether the sink keeps the position. */
+  #isAsked = false;
   #arrival: bigint | undefined;
   #gapBytes = 0n;
   /** The last gap that was told. */
@@ -118,18 +121,24 @@ export class Progress {
   async look(): Promise<void> {
     if (this.#ledger !== undefined) return;
     const { passed, arrival } = await this.#lookAt(this.#position);
-    this.#ledger = new Ledger(this.#begun(undefined, passed), this.#position, passed);
+    this.#ledger = new Ledger(this.#begun(false, passed), this.#position, passed);
     this.#arrival = arrival;
   }
 
   /**
    * Finds where to go on.
    *
-   * @param said What the sink says; undefined: it does not know.
+   * @param said What the sink says, `nothing` when it has none of the journal; undefined: it is not
+   * asked, the cursor knows.
    */
-  async locate(said: bigint | undefined): Promise<void> {
+  async locate(said: bigint | "nothing" | undefined): Promise<void> {
     await this.look();
-    const at = said ?? this.#position;
+    this.#isAsked = said !== undefined;
+    const hasSome = typeof said === "bigint";
+    const at = hasSome ? said : this.#position;
+    if (said === "nothing" && !this.#located && this.#found?.hadSome) {
+      this.#tell({ kind: "unknown", from: at });
+    }
     const { head } = this.#journal;
     const isAhead = at > head || (!this.#located && at > this.#startHead);
     if (isAhead) await this.#putBehind(at);
@@ -138,12 +147,13 @@ export class Progress {
       ? [this.#position, this.#ledger!.passed]
       : [this.#startHead, this.#startAccepted];
     if (this.#located) this.#moved(at, passed);
-    else this.#ledger = new Ledger(this.#begun(said, passed), at, passed);
+    else this.#ledger = new Ledger(this.#begun(hasSome, passed), at, passed);
     // It will be given the copies of these.
     if (isAhead) {
       const skipped = difference(passed, before);
       this.#ledger!.lose(from, { to: at, passed, dead: noCounts(), skipped });
     }
+    if (hasSome) this.#ledger!.had();
     this.#position = at;
     this.#arrival = arrival;
     this.#buried.clear();
@@ -201,6 +211,7 @@ export class Progress {
     const passed = after(records.findLast(({ position }) => position < next)!);
     const skipped = noCounts();
     ledger.lose(this.#position, { to: next, passed, dead: countsOf(dead), skipped });
+    if (this.#isAsked) ledger.had();
     await this.#note();
     await this.#keep(next);
     this.#pass(next, passed);
@@ -220,8 +231,8 @@ export class Progress {
   }
 
   /** The note to begin with. Without one, all before the position is taken for delivered. */
-  #begun(said: bigint | undefined, passed: Counts): LedgerNote {
-    const isNew = this.#cursor.note === "" && said === undefined;
+  #begun(hasSome: boolean, passed: Counts): LedgerNote {
+    const isNew = this.#cursor.note === "" && !hasSome;
     return this.#found ?? beginning(isNew ? passed : noCounts());
   }
 

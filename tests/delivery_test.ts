@@ -1019,6 +1019,37 @@ Deno.test("a restored database gets again what it lacks", async () => {
   });
 });
 
+Deno.test("a destination that has nothing any more is told at the next start, once it had something", async () => {
+  const journal = memoryJournal();
+  let note = "";
+  let position: bigint | undefined;
+  const cursor = (own: Cursor): Cursor => ({
+    name: own.name,
+    position: 0n,
+    note,
+    move: (to) => own.move(to),
+    keep: (text) => Promise.resolve(void (note = text)),
+  });
+  const sink = (sink: TestSink) => sink.position = () => Promise.resolve(position);
+  const start = (expected: readonly string[]) =>
+    inWorld({ journal, sink, cursor }, async ({ sink, delivery, events, append }) => {
+      sink.plan = [(records) => {
+        position = records.at(-1)!.next;
+        return take(records);
+      }];
+      delivery.start();
+      await until(() => delivery.stats.state === "idle");
+      if (expected.length > 0) assert.deepEqual(events, [{ kind: "unknown", from: 0n }]);
+      await append(1);
+      await delivery.drain();
+      assert.deepEqual(kinds(events), expected);
+    });
+  await start([]);
+  await start([]);
+  position = undefined;
+  await start(["unknown"]);
+});
+
 Deno.test("a position that the journal has no longer is a gap, by size", async () => {
   const journal = memoryJournal();
   const first = await journal.cursor("first", "oldest");
