@@ -34,11 +34,14 @@ import { LetterBox, type LetterOutcome } from "./letter_box.ts";
 import { memoryJournal } from "./memory_journal.ts";
 import type { Database } from "./postgres/database.ts";
 import { type FolderLock, lockFolder } from "./postgres/folder_lock.ts";
+import { Dimensions } from "./postgres/dimensions.ts";
 import { SCHEMA_VERSION } from "./postgres/migrate.ts";
 import { chooseWidth } from "./postgres/partition_width.ts";
 import type { UpkeepReport } from "./postgres/partitions.ts";
+import { PreparedRows } from "./postgres/prepared_rows.ts";
 import { speaksAgainstRecords } from "./postgres/sink.ts";
 import { PostgresStore } from "./postgres/store.ts";
+import { Transcoder } from "./postgres/transcode.ts";
 import {
   exportStored,
   getLogs,
@@ -205,10 +208,12 @@ export class OTelStorageAdapter implements AsyncDisposable {
       : await DeadLetters.open(diskFiles(join(dataDir, "dead-letters")));
     const refusals = new Refusals();
     const journal = opened.use(await this.#journal());
+    const rows = new PreparedRows(new Transcoder(new Dimensions()));
     const store = opened.use(
       new PostgresStore({
         target: connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
         journalId: journal.id,
+        rows,
         width: chooseWidth(partition, retentionDays).width,
         retentionDays,
         closeGraceMs: READ_GRACE_MS,
@@ -222,7 +227,14 @@ export class OTelStorageAdapter implements AsyncDisposable {
     if (!settings.retainJournal) journal.start();
     destinations.start();
     const settlement = dataDir === undefined ? this.#settlement(destinations, refusals) : undefined;
-    return { lock, journal, letters, store, destinations, intake: new Intake(journal, settlement) };
+    return {
+      lock,
+      journal,
+      letters,
+      store,
+      destinations,
+      intake: new Intake(journal, rows, settlement),
+    };
   }
 
   async #journal(): Promise<Journal> {

@@ -21,7 +21,7 @@ export interface LedgerCounts {
   readonly delivered: Counts;
   /** In the journal, and yet to be delivered. */
   readonly pending: Counts;
-  /** The destination will never take them; they are among the dead letters. */
+  /** The destination would not take them: they became dead letters, whatever became of those. */
   readonly dead: Counts;
   /** Given up: told to skip them, or the journal has lost them. */
   readonly skipped: Counts;

@@ -14,6 +14,7 @@ import { DatabaseSink } from "../src/postgres/database_sink.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
 import { SessionDatabase } from "../src/postgres/session.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
+import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import type { Signal } from "../src/record.ts";
 import { noCounts } from "../src/sink.ts";
@@ -135,7 +136,7 @@ class Model implements Fate {
     const cursor = await this.journal.cursor(`postgres-${this.pools.length}`, "external");
     const sink = new DatabaseSink(
       new PostgresSink(database, partitions, this.journal.id),
-      new Transcoder(new Dimensions(() => time.now())),
+      new PreparedRows(new Transcoder(new Dimensions(() => time.now()))),
       { streams: this.streams, sliceBytes: this.sliceBytes },
     );
     const observed = {

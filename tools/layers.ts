@@ -79,6 +79,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/transcode_point.ts",
       "postgres/transcode_metric.ts",
       "postgres/transcode.ts",
+      "postgres/prepared_rows.ts",
       "postgres/sink.ts",
       "postgres/streams.ts",
       "postgres/database_sink.ts",
