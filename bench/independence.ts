@@ -20,7 +20,7 @@ import type { Expected, Told as DestinationTold } from "./slow_destination.ts";
 
 const GOAL = 0.9;
 const SPANS_EACH = 100;
-const [rounds = 3, requests = 1000] = Deno.args.map(Number);
+const [rounds = 5, requests = 1000] = Deno.args.map(Number);
 const total = requests * SPANS_EACH;
 
 /** How a destination is. */
