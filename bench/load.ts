@@ -15,7 +15,7 @@ import { createInterface } from "node:readline";
 import { gzipSync } from "node:zlib";
 import type { Signal } from "../src/record.ts";
 import { HttpConnection } from "./http_connection.ts";
-import { seeded, type Shape } from "./telemetry.ts";
+import { RECORD_NANOS, seeded, type Shape } from "./telemetry.ts";
 import { varyingBodies, type VaryingBody } from "./varying_body.ts";
 
 /** What is sent. */
@@ -77,6 +77,8 @@ class Messages {
   #form = "";
   #bodies: VaryingBody[] = [];
   #compressed: Uint8Array[] = [];
+  /** How much later than the bodies say the next request of each service happened. */
+  #laterNanos = () => 0;
   readonly #random = seeded(Date.now());
 
   /** Encodes what can be before the clock runs. */
@@ -94,6 +96,9 @@ class Messages {
         shape,
         startUnixNano: BigInt(startUnixNano),
       });
+      // Each service goes on in time where its last request ended.
+      let sent = 0;
+      this.#laterNanos = () => Math.floor(sent++ / shape.services) * records * RECORD_NANOS;
       this.#form = key;
     }
     this.#compressed = [];
@@ -102,7 +107,7 @@ class Messages {
     for (let n = 0; n < requests; n++) {
       const body = this.#bodies[n % this.#bodies.length]!;
       const plain = new Uint8Array(body.bytes.length);
-      body.write(this.#random, plain, 0);
+      body.write(this.#random, this.#laterNanos(), plain, 0);
       this.#compressed.push(gzipSync(plain));
     }
   }
@@ -114,9 +119,10 @@ class Messages {
       return { length: bytes.length, write: (target, offset) => target.set(bytes, offset) };
     }
     const body = this.#bodies[request % this.#bodies.length]!;
+    const laterNanos = this.#laterNanos();
     return {
       length: body.bytes.length,
-      write: (target, offset) => body.write(this.#random, target, offset),
+      write: (target, offset) => body.write(this.#random, laterNanos, target, offset),
     };
   }
 }

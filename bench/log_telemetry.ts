@@ -4,7 +4,7 @@
  */
 
 import type { ExportLogsServiceRequest, LogRecord } from "../src/record.ts";
-import { METHODS, type Mint, ROUTES, scope } from "./telemetry.ts";
+import { METHODS, type Mint, RECORD_NANOS, ROUTES, scope } from "./telemetry.ts";
 
 /**
  * The request of that number.
@@ -19,12 +19,12 @@ export function logRequest(
 ): ExportLogsServiceRequest {
   let now = startUnixNano;
   const record = (): LogRecord => {
-    now += BigInt(mint.below(2_000_000));
+    now += BigInt(mint.below(2 * RECORD_NANOS));
     const traced = mint.random() < 0.4;
     const [severityText, severityNumber] = mint.pick(SEVERITIES);
     return {
-      timeUnixNano: now,
-      observedTimeUnixNano: now + BigInt(mint.below(1_000_000)),
+      timeUnixNano: mint.time(now),
+      observedTimeUnixNano: mint.time(now + BigInt(mint.below(1_000_000))),
       severityNumber,
       severityText,
       body: { stringValue: mint.pick(MESSAGES)(mint) },

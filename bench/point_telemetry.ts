@@ -48,8 +48,8 @@ export function pointRequest(
 function metric(mint: Mint, kind: number, count: number, timeUnixNano: bigint): Metric {
   const common = (series: number) => ({
     attributes: labels(mint, series),
-    startTimeUnixNano: timeUnixNano - 3_600_000_000_000n,
-    timeUnixNano,
+    startTimeUnixNano: mint.time(timeUnixNano - 3_600_000_000_000n),
+    timeUnixNano: mint.time(timeUnixNano),
     exemplars: [],
     flags: 0,
   });

@@ -69,6 +69,11 @@ export class Mint {
     return BigInt(this.below(1e9));
   }
 
+  /** A time. */
+  time(unixNano: bigint): bigint {
+    return unixNano;
+  }
+
   /** An attribute whose values repeat. */
   text(key: string, value: string): KeyValue {
     const stringValue = this.shape.distinct ? `${value}-${this.fresh(8)}` : value;
@@ -110,6 +115,9 @@ export function scope(name: string): InstrumentationScope {
   return { name, version: "2.1.0", attributes: [], droppedAttributesCount: 0 };
 }
 
+/** Between two records of a request there are so many nanoseconds, on average. */
+export const RECORD_NANOS = 1_000_000;
+
 /** Spans of other traces between two of one. */
 const OPEN_TRACES = 20;
 const SPANS_A_TRACE = 10;
@@ -128,7 +136,7 @@ export function traceRequest(
   let now = startUnixNano;
   const traces = Array.from({ length: OPEN_TRACES }, () => ({ id: mint.fresh(32), parent: "" }));
   const span = (): Span => {
-    now += BigInt(mint.below(2_000_000));
+    now += BigInt(mint.below(2 * RECORD_NANOS));
     const at = mint.below(OPEN_TRACES);
     if (mint.random() < 1 / SPANS_A_TRACE) traces[at] = { id: mint.fresh(32), parent: "" };
     const trace = traces[at]!;
@@ -144,8 +152,8 @@ export function traceRequest(
       flags: 0x101,
       name: `${mint.pick(METHODS)} ${mint.pick(ROUTES)}`,
       kind: 1 + mint.below(5),
-      startTimeUnixNano: now,
-      endTimeUnixNano: now + BigInt(mint.below(80_000_000)),
+      startTimeUnixNano: mint.time(now),
+      endTimeUnixNano: mint.time(now + BigInt(mint.below(80_000_000))),
       attributes: [
         mint.text("http.request.method", mint.pick(METHODS)),
         mint.text("http.route", mint.pick(ROUTES)),
@@ -165,7 +173,7 @@ export function traceRequest(
       droppedAttributesCount: 0,
       events: mint.random() < 0.2
         ? [{
-          timeUnixNano: now + 1000n,
+          timeUnixNano: mint.time(now + 1000n),
           name: "cache.miss",
           attributes: [mint.unique("cache.key", `item:${mint.fresh(6)}`)],
           droppedAttributesCount: 0,

@@ -4,7 +4,7 @@
  * A collector recognises a request that comes again, and an index or a dictionary takes a value that
  * it has seen more lightly than a new one. So ids, session ids, numbers of orders and values of points
  * are changed in the encoded form, at places that are known before. Where they are is found by
- * encoding the same telemetry twice with other digits and looking where the bytes differ.
+ * encoding the same telemetry twice with other values and looking where the bytes differ.
  */
 
 import { encodeRequest, requestToJson } from "../src/otlp.ts";
@@ -36,6 +36,10 @@ export class VaryingBody {
   readonly #binary: Places;
   /** Places of hex digits in text. */
   readonly #digits: Places;
+  /** Where times begin: 8 bytes, the lowest first. */
+  readonly #times: Uint32Array;
+  /** Where times begin that are decimal digits. */
+  readonly #decimalTimes: Uint32Array;
 
   /**
    * @param bytes What is sent.
@@ -46,6 +50,8 @@ export class VaryingBody {
     this.bytes = bytes;
     const binary: Place[] = [];
     const digits: Place[] = [];
+    const times: number[] = [];
+    const decimalTimes: number[] = [];
     if (low.length !== bytes.length || high.length !== bytes.length) {
       throw new Error(`Cannot vary a body: ${[bytes, low, high].map((b) => b.length)} bytes`);
     }
@@ -57,36 +63,56 @@ export class VaryingBody {
       const place = { at, mask: run++ % MASK };
       if (low[at] === 0x00 && high[at] === 0xff) binary.push(place);
       else if (low[at] === ZERO && high[at] === F) digits.push(place);
-      else throw new Error(`Cannot vary a body: byte ${at} is ${low[at]} or ${high[at]}`);
+      else if (low[at] === 1 && high[at] === 2) {
+        times.push(at);
+        at += 7;
+      } else if (low[at] === ONE && high[at] === TWO) {
+        decimalTimes.push(at);
+        at += TIME_DIGITS - 1;
+      } else throw new Error(`Cannot vary a body: byte ${at} is ${low[at]} or ${high[at]}`);
     }
     this.#binary = new Places(binary);
     this.#digits = new Places(digits);
-  }
-
-  /** How many bytes vary. */
-  get varying(): number {
-    return this.#binary.at.length + this.#digits.at.length;
+    this.#times = Uint32Array.from(times);
+    this.#decimalTimes = Uint32Array.from(decimalTimes);
   }
 
   /**
    * Writes the body with other values. What was equal in it stays equal: spans keep their parents.
    *
    * @param random Numbers from 0 to 1.
+   * @param laterNanos How much later all of it happened; as JSON, in whole seconds.
    * @param target Where to.
    * @param offset Where in it.
    */
-  write(random: () => number, target: Uint8Array, offset: number): void {
+  write(random: () => number, laterNanos: number, target: Uint8Array, offset: number): void {
     target.set(this.bytes, offset);
     const mask = Uint8Array.from({ length: MASK }, () => random() * 256);
-    {
-      const { at, mask: which } = this.#binary;
-      for (let n = 0; n < at.length; n++) target[offset + at[n]!]! ^= mask[which[n]!]!;
+    const { at: binaryAt, mask: binaryMask } = this.#binary;
+    for (let n = 0; n < binaryAt.length; n++) {
+      target[offset + binaryAt[n]!]! ^= mask[binaryMask[n]!]!;
     }
-    const { at, mask: which } = this.#digits;
-    for (let n = 0; n < at.length; n++) {
-      const digit = VALUE[target[offset + at[n]!]!]! ^ (mask[which[n]!]! & 15);
-      target[offset + at[n]!] = DIGITS[digit]!;
+    const { at: digitAt, mask: digitMask } = this.#digits;
+    for (let n = 0; n < digitAt.length; n++) {
+      const digit = VALUE[target[offset + digitAt[n]!]!]! ^ (mask[digitMask[n]!]! & 15);
+      target[offset + digitAt[n]!] = DIGITS[digit]!;
     }
+    const view = new DataView(target.buffer, target.byteOffset + offset);
+    for (const at of this.#times) {
+      const low = view.getUint32(at, true) + laterNanos;
+      view.setUint32(at, low % 2 ** 32, true);
+      view.setUint32(at + 4, view.getUint32(at + 4, true) + Math.floor(low / 2 ** 32), true);
+    }
+    for (const at of this.#decimalTimes) addSeconds(target, offset + at, laterNanos / 1e9 | 0);
+  }
+}
+
+/** Adds to a decimal number of nanoseconds in text. */
+function addSeconds(text: Uint8Array, at: number, seconds: number): void {
+  for (let n = at + SECOND_DIGITS - 1; seconds > 0; n--) {
+    const sum = text[n]! - ZERO + seconds;
+    text[n] = ZERO + sum % 10;
+    seconds = Math.floor(sum / 10);
   }
 }
 
@@ -95,8 +121,8 @@ export function varyingBodies(options: BodyOptions): VaryingBody[] {
   const { bodies, shape } = options;
   const [bytes, low, high] = [
     new Mint(seeded(1), shape),
-    new FixedMint(seeded(1), shape, "0"),
-    new FixedMint(seeded(1), shape, "f"),
+    new FixedMint(options, "0"),
+    new FixedMint(options, "f"),
   ].map((mint) => Array.from({ length: bodies }, (_, n) => encoded(mint, n, options)));
   return bytes!.map((body, n) => new VaryingBody(body, low![n]!, high![n]!));
 }
@@ -104,14 +130,21 @@ export function varyingBodies(options: BodyOptions): VaryingBody[] {
 /** Gives the values that vary the same digit throughout, and all others as {@linkcode Mint} does. */
 class FixedMint extends Mint {
   readonly #digit: "0" | "f";
+  readonly #encoding: "protobuf" | "json";
 
-  constructor(random: () => number, shape: Shape, digit: "0" | "f") {
-    super(random, shape);
+  constructor({ shape, encoding }: BodyOptions, digit: "0" | "f") {
+    super(seeded(1), shape);
     this.#digit = digit;
+    this.#encoding = encoding;
   }
 
   override fresh(digits: number): string {
     return super.fresh(digits).replace(/./g, this.#digit);
+  }
+
+  override time(): bigint {
+    const form = this.#encoding === "json" ? "1".repeat(TIME_DIGITS) : `0x${"01".repeat(8)}`;
+    return BigInt(form) * (this.#digit === "0" ? 1n : 2n);
   }
 
   /** Its sign, exponent and upper four bits stay. */
@@ -153,7 +186,9 @@ function encode<S extends Signal>(
   return new TextEncoder().encode(requestToJson(signal, request));
 }
 
-const [ZERO, F] = [0x30, 0x66];
+const [ZERO, ONE, TWO, F] = [0x30, 0x31, 0x32, 0x66];
+/** Digits of a time of our days in nanoseconds, and of its seconds. */
+const [TIME_DIGITS, SECOND_DIGITS] = [19, 10];
 const DIGITS = new TextEncoder().encode("0123456789abcdef");
 const VALUE = new Uint8Array(128);
 DIGITS.forEach((code, value) => VALUE[code] = value);
