@@ -336,7 +336,6 @@ export class Delivery implements AsyncDisposable {
 
   async #step(state: State, ending: Ending): Promise<State> {
     const { stop } = ending;
-    const { time } = this.#settings;
     switch (state.kind) {
       case "locating":
         return await this.#locate(ending);
