@@ -126,6 +126,20 @@ export class Progress {
   }
 
   /**
+   * Looks when the first record at the position arrived, as soon as there is one. While nothing can be
+   * delivered nobody else reads it.
+   *
+   * @param signal Ends the wait.
+   */
+  async watch(signal: AbortSignal): Promise<void> {
+    if (this.#arrival !== undefined) return;
+    const at = this.#position;
+    await this.#journal.waitFor(at, signal);
+    const [first] = await this.#journal.read(at, ONE);
+    if (at === this.#position) this.#arrival ??= first?.arrivalUnixNano;
+  }
+
+  /**
    * Finds where to go on.
    *
    * @param said What the sink says, `nothing` when it has none of the journal; undefined: it is not

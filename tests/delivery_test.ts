@@ -639,6 +639,23 @@ Deno.test("a paused delivery delivers nothing, tells its lag, and goes on", asyn
   });
 });
 
+Deno.test("lag is known of what arrives while the sink cannot be asked", async () => {
+  const DOWN = new Error("down");
+  const options = { failureThreshold: 1, cooldownMs: 600_000 };
+  await inWorld(options, async ({ sink, time, delivery, append, stats }) => {
+    sink.position = () => Promise.reject(Object.assign(DOWN, { code: "ECONNREFUSED" }));
+    delivery.start();
+    await until(() => stats().breaker === "OPEN");
+    assert.equal(stats().lagSeconds, 0);
+    await append(1);
+    await settled();
+    time.advance(90_000);
+    await append(1);
+    await settled();
+    assert.equal(stats().lagSeconds, 90);
+  });
+});
+
 Deno.test("what is with the sink when a delivery is paused may be answered for", async () => {
   await inWorld({}, async ({ sink, delivery, append, stats }) => {
     const answer = Promise.withResolvers<void>();

@@ -30,7 +30,7 @@ export interface Checked extends Transcoded {
 }
 
 /** Bytes of rows that are kept. What goes beyond is made anew. */
-const MAX_BYTES = 16 << 20;
+const MAX_BYTES = 8 << 20;
 
 /** Makes rows, and keeps those that will be asked for soon. One for each journal and its database. */
 export class PreparedRows {
