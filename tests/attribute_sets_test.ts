@@ -164,6 +164,7 @@ Deno.test("values of every type are the same to read, own or shared", async () =
     attribute("", "of an empty key"),
     attribute("__proto__", "p"),
     attribute('"\\{},NULL', '"\\{},NULL'),
+    pair('%1$s "%%\u0001', { intValue: 7n }),
     attribute("k".repeat(200), "v".repeat(200)),
   ];
   const sent = traces(Array.from({ length: 300 }, (_, n) => numbered(n, attributes)));

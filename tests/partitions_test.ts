@@ -410,9 +410,9 @@ for (const driver of drivers) {
       insert into otel_data.scopes values
         (1, 'old', null, null, null, '', '2026-11-16'), (2, 'in default', null, null, null, '', '2020-01-01');
       insert into otel_data.names values (1, 'old', '2026-11-16'), (2, 'in default', '2020-01-01');
-      insert into otel_data.attribute_sets values (1, '{}', '{}', null, '2026-11-16'),
-        (2, '{}', '{}', null, '2020-01-01'), (3, '{}', '{}', null, '2020-01-01'),
-        (4, '{}', '{}', null, '2026-11-17');
+      insert into otel_data.attribute_sets values (1, '{}', '{}', null, null, '2026-11-16'),
+        (2, '{}', '{}', null, null, '2020-01-01'), (3, '{}', '{}', null, null, '2020-01-01'),
+        (4, '{}', '{}', null, null, '2026-11-17');
       insert into otel_data.logs (time, resource_id, scope_id, attribute_set_id, flags, time_frac,
         severity_number) values ('2300-01-01', 9, 9, 3, 0, 0, 0);
       insert into otel_data.metrics values

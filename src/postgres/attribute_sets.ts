@@ -233,6 +233,7 @@ export class AttributeSets {
     json.inexact = false;
     json.char(OPEN);
     const ownKeys: string[] = [];
+    const jsonMembers: string[] = [];
     let types = "";
     for (let n = 0; n < ways.length; n++) {
       const from = keyFrom[n]!;
@@ -242,6 +243,7 @@ export class AttributeSets {
       if (ways[n] !== SHARED) {
         ownKeys.push(keys[n]!.name);
         types += ways[n] === TEXT ? "s" : "j";
+        if (ways[n] !== TEXT) jsonMembers.push(member(keys[n]!.name, ownKeys.length));
         if (cleanText(cursor.bytes, from, to) !== undefined) json.replaced++;
         continue;
       }
@@ -264,7 +266,8 @@ export class AttributeSets {
         id,
         attributes: decoder.decode(json.bytes.subarray(0, json.at)),
         own_keys: arrayText(ownKeys),
-        own_types: types.includes("j") ? types : null,
+        own_types: jsonMembers.length > 0 ? types : null,
+        own_json: jsonMembers.length > 0 ? `{${jsonMembers.join()}}` : null,
       },
       replaced: json.replaced,
       gathering: undefined,
@@ -304,6 +307,11 @@ export class AttributeSets {
       if (key.learn(hashBytes(view, from, to), to - from)) split.version++;
     }
   }
+}
+
+/** A member of a JSON object whose value is the n-th argument of the `format` of Postgres. */
+function member(name: string, n: number): string {
+  return `${JSON.stringify(name).replaceAll("%", "%%")}:%${n}$s`;
 }
 
 /** Bytes with their length before them. */

@@ -48,7 +48,7 @@ const COLUMNS: Readonly<Record<DimensionTable, Readonly<Record<string, string>>>
   resources: { service_id: "bigint", attributes: "jsonb", schema_url: "text", otlp: "bytea" },
   scopes: { name: "text", version: "text", attributes: "jsonb", schema_url: "text", otlp: "bytea" },
   names: { name: "text" },
-  attribute_sets: { attributes: "jsonb", own_keys: "text[]", own_types: "text" },
+  attribute_sets: { attributes: "jsonb", own_keys: "text[]", own_types: "text", own_json: "text" },
   metrics: {
     name: "text",
     type: "smallint",

@@ -26,6 +26,7 @@ export type JsonText =
 /** Parses the text of a jsonb value; SQL null gives `undefined`. */
 export function parseJsonb(text: unknown): JsonText | undefined {
   if (text === null || text === undefined) return undefined;
+  if (typeof text === "string" && /^[-0-9]/.test(text)) return new NumberText(text);
   return JSON.parse(String(text), numbersAsText) as JsonText;
 }
 
