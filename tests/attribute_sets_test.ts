@@ -349,7 +349,7 @@ Deno.test("many keys of few values each have no more sets than they may, and are
       ),
     );
   }
-  assert.ok(writer.batch.dimensions.count < 1_024 + 12 * 128 + RECORDS / 64 + 5);
+  assert.ok(writer.batch.dimensions.count < 4_096 + 12 * 128 + RECORDS / 64 + 5);
   // By then it has been found out which of them can be shared.
   assert.ok(last.attributes!.filter((text) => text !== null).length < 100);
   assert.ok(last.attribute_values!.every((text) => text === null || text.split(",").length < 12));
@@ -365,7 +365,7 @@ Deno.test("keys without end have no more sets than they may, and are read back",
     store.transcode("traces", encodeRequest("traces", traces(spans)));
     expected.push(...canonicalise("traces", traces(spans)));
   }
-  assert.ok(dimensions.count <= 1_024 + 9_000 / 64 + 4);
+  assert.ok(dimensions.count <= 4_096 + 9_000 / 64 + 4);
   assert.deepEqual(canonicalise("traces", await store.stored("traces")), expected.sort());
 });
 

@@ -24,7 +24,7 @@ import { arrayText } from "./values.ts";
 
 /** What stands for the place in a program that a record comes from. */
 export interface ShapeHint {
-  /** Which shape was seen there last, as {@linkcode AttributeSets} has numbered it; -1 at first. */
+  /** Which shape was seen there last, as {@linkcode AttributeSets} has numbered it; at first any. */
   shape: number;
 }
 
@@ -278,14 +278,14 @@ export class AttributeSets {
   /** The values that are the record's own, as an array of texts. */
   #values(json: JsonBuffer, { own, ways }: AttributeShape, cursor: Cursor): void {
     const { valueFrom, valueTo } = this.#places;
-    const { bytes } = cursor;
+    const { bytes, view } = cursor;
     const field = json.openTexts(own);
     for (let n = 0; n < ways.length; n++) {
       const way = ways[n]!;
       if (way === SHARED) continue;
       const from = valueFrom[n]!;
       const to = valueTo[n]!;
-      if (way === TEXT) json.element(bytes, textFrom(bytes, from, to), to);
+      if (way === TEXT) json.element(view, textFrom(bytes, from, to), to);
       else {
         json.reserve(0);
         const element = json.open();

@@ -28,7 +28,7 @@ const MAX_SERVICE_KEYS = 256;
 const MAX_KEYS = 32_768;
 
 /** New sets a service may make at once, and one more for so many records. */
-const ALLOWANCE = 1_024;
+const ALLOWANCE = 4_096;
 const RECORDS_PER_SET = 64;
 /** More of them when a key has become own, because the sets without it are new. */
 const ALLOWANCE_PER_KEY = 128;

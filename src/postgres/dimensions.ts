@@ -36,7 +36,7 @@ export interface Dimension {
   readonly tooDeep: boolean;
   /** What has to be committed before a record names this. */
   readonly row: DimensionRow | undefined;
-  /** Which shape the attributes of a record had that named it last; -1 before. */
+  /** Which shape the attributes of a record had that named it last; 0 before. */
   shape: number;
 }
 
@@ -147,7 +147,7 @@ export class Dimensions {
     const attributes = this.#attributesJson(message, RESOURCE);
     const { lo, hi, text: id } = contentId("resource", this.#key.bytes.subarray(0, this.#key.at));
     if (attributes === undefined) {
-      return { lo, hi, tooDeep: true, row: undefined, shape: -1, service: undefined };
+      return { lo, hi, tooDeep: true, row: undefined, shape: 0, service: undefined };
     }
     const values = JSON.parse(attributes) as Record<string, unknown>;
     const service = this.#service(values["service.name"], values["service.namespace"]);
@@ -158,7 +158,7 @@ export class Dimensions {
       schema_url: schemaUrl || null,
       otlp: message.toHex(),
     });
-    return { lo, hi, tooDeep: false, row, shape: -1, service };
+    return { lo, hi, tooDeep: false, row, shape: 0, service };
   }
 
   #service(name: unknown, namespace: unknown): ServiceDimension | undefined {
@@ -180,7 +180,7 @@ export class Dimensions {
         hi,
         tooDeep: false,
         row: { table: "services", values: undefined, gathering: undefined, replaced: 0 },
-        shape: -1,
+        shape: 0,
         name: { id, name: nameText, namespace: namespaceText },
         writtenMinute: -1,
       };
@@ -230,7 +230,7 @@ export class Dimensions {
     const attributes = this.#attributesJson(message, SCOPE);
     const { lo, hi, text: id } = contentId("scope", this.#key.bytes.subarray(0, this.#key.at));
     if (attributes === undefined) {
-      return { lo, hi, tooDeep: true, row: undefined, shape: -1 };
+      return { lo, hi, tooDeep: true, row: undefined, shape: 0 };
     }
     const cursor = this.#cursor;
     cursor.reset(message);
@@ -252,7 +252,7 @@ export class Dimensions {
       schema_url: schemaUrl || null,
       otlp: message.toHex(),
     });
-    return { lo, hi, tooDeep: false, row, shape: -1 };
+    return { lo, hi, tooDeep: false, row, shape: 0 };
   }
 
   /** The span name that lies in the bytes of `cursor`. */
@@ -262,7 +262,7 @@ export class Dimensions {
       this.#json.replaced = 0;
       const { lo, hi, text: id } = contentId("name", cursor.bytes.subarray(from, to));
       const row = this.#waiting("names", { id, name: this.text(cursor.bytes, from, to) });
-      found = { lo, hi, tooDeep: false, row, shape: -1 };
+      found = { lo, hi, tooDeep: false, row, shape: 0 };
       this.#names.add(cursor.view, from, to, found);
     }
     return this.#named(found);
@@ -295,7 +295,7 @@ export class Dimensions {
         is_monotonic: description.isMonotonic,
         otlp: bytes.toHex(),
       });
-      found = { lo, hi, tooDeep: description === undefined, row, shape: -1 };
+      found = { lo, hi, tooDeep: description === undefined, row, shape: 0 };
       this.#metrics.add(message.view, 0, message.at, found);
     }
     return this.#named(found);
@@ -341,7 +341,7 @@ export class Dimensions {
         attributes: attributes.count === 0 ? null : decoder.decode(json.bytes.subarray(0, json.at)),
         otlp: key.bytes.subarray(start, key.at).toHex(),
       });
-      found = { lo, hi, tooDeep: json.tooDeep, row, shape: -1 };
+      found = { lo, hi, tooDeep: json.tooDeep, row, shape: 0 };
       this.#series.add(key.view, 0, key.at, found);
     }
     return this.#named(found);

@@ -201,27 +201,45 @@ export class RowBuffer {
 
   /** A text, null when empty. NUL and invalid UTF-8 become U+FFFD. */
   text(source: Uint8Array, from: number, to: number): void {
-    if (from === to) this.null();
-    else this.element(source, from, to);
-  }
-
-  /** A text, empty or not. NUL and invalid UTF-8 become U+FFFD. */
-  element(source: Uint8Array, from: number, to: number): void {
+    if (from === to) return this.null();
     this.reserve(to - from + 4);
     const start = this.open();
+    this.#characters(source, from, to);
+    this.close(start);
+  }
+
+  /** A text within an array, empty or not. NUL and invalid UTF-8 become U+FFFD. */
+  element(source: DataView, from: number, to: number): void {
+    this.reserve(to - from + 4);
+    const start = this.open();
+    const { view } = this;
+    const last = to - 4;
+    if (from <= last) {
+      // Four bytes at a time, the last four again if need be; most texts need no second look.
+      const shift = start - from;
+      let special = 0;
+      for (let i = from; i < last; i += 4) {
+        const four = source.getInt32(i, true);
+        special |= four | (four - 0x01010101);
+        view.setInt32(i + shift, four, true);
+      }
+      const four = source.getInt32(last, true);
+      special |= four | (four - 0x01010101);
+      view.setInt32(last + shift, four, true);
+      if ((special & 0x80808080) === 0) {
+        this.at = to + shift;
+        return this.close(start);
+      }
+    }
+    const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+    this.#characters(bytes, from, to);
+    this.close(start);
+  }
+
+  #characters(source: Uint8Array, from: number, to: number): void {
     const { bytes } = this;
     let at = this.at;
     let i = from;
-    // Four bytes at a time as long as each stands for itself; the subtraction finds a NUL.
-    for (; i <= to - 4; i += 4) {
-      const a = source[i]!, b = source[i + 1]!, c = source[i + 2]!, d = source[i + 3]!;
-      if (((a | b | c | d | (a - 1) | (b - 1) | (c - 1) | (d - 1)) & 0x80) !== 0) break;
-      bytes[at] = a;
-      bytes[at + 1] = b;
-      bytes[at + 2] = c;
-      bytes[at + 3] = d;
-      at += 4;
-    }
     while (i < to && PLAIN[source[i]!] === 1) bytes[at++] = source[i++]!;
     if (i < to) {
       const clean = cleanText(source, i, to);
@@ -237,7 +255,6 @@ export class RowBuffer {
       at += to - i;
     }
     this.at = at;
-    this.close(start);
   }
 
   /** An `int8[]` of the little-endian 64-bit values at single offsets of `source`; null when empty. */

@@ -61,7 +61,7 @@ const NONE: ResourceDimension = {
   hi: 0,
   tooDeep: false,
   row: undefined,
-  shape: -1,
+  shape: 0,
   service: undefined,
 };
 
