@@ -11,6 +11,7 @@ import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
+import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { noCounts } from "../src/sink.ts";
 import { ownPostgresServer } from "../tools/postgres_server.ts";
@@ -31,7 +32,7 @@ for (const requests of [16, 64]) {
   for (const streams of [1, 2]) {
     const sink = new DatabaseSink(
       new PostgresSink(database, partitions, crypto.randomUUID()),
-      new Transcoder(new Dimensions()),
+      new PreparedRows(new Transcoder(new Dimensions())),
       { streams },
     );
     let position = 0n;

@@ -15,30 +15,21 @@
  * @module
  */
 
-import { join } from "node:path";
-import { journalEvent } from "./adapter_events.ts";
 import {
   type AdapterSettings,
   adapterSettings,
   type OTelStorageOptions,
 } from "./adapter_options.ts";
+import { type AdapterParts, assemble, reach, resend, unavailable } from "./adapter_parts.ts";
 import type { AdapterStats } from "./adapter_stats.ts";
 import type { CircuitState } from "./breaker.ts";
-import { DeadLetters, type DeadLetterStats, type Letter } from "./dead_letters.ts";
-import { DATABASE, Destinations } from "./destinations.ts";
-import { openJournal } from "./disk_journal.ts";
-import { Intake, type Settlement, UnavailableError, type WriteResult } from "./intake.ts";
-import type { Journal } from "./journal.ts";
-import { diskFiles } from "./journal_files.ts";
-import { LetterBox, type LetterOutcome } from "./letter_box.ts";
-import { memoryJournal } from "./memory_journal.ts";
+import type { DeadLetterStats } from "./dead_letters.ts";
+import type { WriteResult } from "./intake.ts";
+import { LetterBox } from "./letter_box.ts";
 import type { Database } from "./postgres/database.ts";
-import { type FolderLock, lockFolder } from "./postgres/folder_lock.ts";
 import { SCHEMA_VERSION } from "./postgres/migrate.ts";
 import { chooseWidth } from "./postgres/partition_width.ts";
 import type { UpkeepReport } from "./postgres/partitions.ts";
-import { speaksAgainstRecords } from "./postgres/sink.ts";
-import { PostgresStore } from "./postgres/store.ts";
 import {
   exportStored,
   getLogs,
@@ -49,9 +40,8 @@ import {
   type ReadOptions,
   type Stored,
 } from "./query.ts";
+import { reasonOf } from "./reason.ts";
 import type { ExportRequests, LogRecord, Metric, Signal, Span } from "./record.ts";
-import { Refusals } from "./refusals.ts";
-import { classify } from "./retry.ts";
 
 export type { AdapterEvent } from "./adapter_events.ts";
 export type { ForwardSettings, OTelStorageOptions } from "./adapter_options.ts";
@@ -109,16 +99,10 @@ export interface Health {
   readonly pendingRecords: number;
 }
 
-/** How long `close` lets those read on who still do when all is stored, in milliseconds. */
-const READ_GRACE_MS = 1_000;
 /** How long `health` waits for the database, in milliseconds. */
 const HEALTH_MS = 5_000;
 /** How long `maintain` may take, in milliseconds. Sealing large partitions does take long. */
 const MAINTAIN_MS = 3_600_000;
-/** How long `init` waits for a server that does not answer where there is a journal on disk, in ms. */
-const INIT_MS = 10_000;
-/** When those who were not answered in time may come again, in milliseconds. */
-const RETRY_AFTER_MS = 1_000;
 
 /**
  * Stores OTLP requests in Postgres and reads them back.
@@ -185,101 +169,16 @@ export class OTelStorageAdapter implements AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     const { signal } = this.#closing;
     try {
-      const parts = await this.#assemble(opened);
-      await this.#reach(parts.store);
+      const parts = await assemble(this.#settings, opened);
+      // Whoever closes does not wait for a database that does not answer.
+      signal.addEventListener("abort", () => void parts.store.close(), { once: true });
+      await reach(parts.store, this.#settings, signal);
       signal.throwIfAborted();
       return this.#ready = { ...parts, resources: opened.move() };
     } catch (cause) {
       if (!signal.aborted) throw cause;
       throw new TypeError("Cannot open the adapter: it was closed meanwhile", { cause });
     }
-  }
-
-  /** All parts in their order. They are closed in the opposite one. */
-  async #assemble(opened: AsyncDisposableStack): Promise<Parts> {
-    const settings = this.#settings;
-    const { connectionString, pgliteDir, client, dataDir, partition, retentionDays } = settings;
-    const lock = dataDir === undefined ? undefined : opened.use(await lockFolder(dataDir));
-    const letters = dataDir === undefined
-      ? undefined
-      : await DeadLetters.open(diskFiles(join(dataDir, "dead-letters")));
-    const refusals = new Refusals();
-    const journal = opened.use(await this.#journal());
-    const store = opened.use(
-      new PostgresStore({
-        target: connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
-        journalId: journal.id,
-        width: chooseWidth(partition, retentionDays).width,
-        retentionDays,
-        closeGraceMs: READ_GRACE_MS,
-      }),
-    );
-    // Whoever closes does not wait for a database that does not answer.
-    this.#closing.signal.addEventListener("abort", () => void store.close(), { once: true });
-    const destinations = opened.use(
-      await Destinations.open({ journal, letters: letters ?? refusals, store, settings }),
-    );
-    if (!settings.retainJournal) journal.start();
-    destinations.start();
-    const settlement = dataDir === undefined ? this.#settlement(destinations, refusals) : undefined;
-    return { lock, journal, letters, store, destinations, intake: new Intake(journal, settlement) };
-  }
-
-  async #journal(): Promise<Journal> {
-    const { dataDir, journalMaxBytes, maxBufferBytes, maxRoomWaitMs, onEvent } = this.#settings;
-    if (dataDir === undefined) {
-      return memoryJournal({ maxBytes: maxBufferBytes, maxWaitMs: maxRoomWaitMs });
-    }
-    return await openJournal(diskFiles(join(dataDir, "journal")), {
-      maxBytes: journalMaxBytes,
-      maxWaitMs: maxRoomWaitMs,
-      onEvent: (event) => onEvent(journalEvent(event)),
-    });
-  }
-
-  /** Opens the database; where there is a journal on disk, it need not be there yet. */
-  async #reach(store: PostgresStore): Promise<void> {
-    const { dataDir, pgliteDir, onEvent } = this.#settings;
-    const { signal } = this.#closing;
-    // An embedded one is here or nowhere.
-    if (dataDir === undefined || pgliteDir !== undefined) {
-      await store.open(signal);
-      return;
-    }
-    const late = AbortSignal.timeout(INIT_MS);
-    try {
-      await store.open(AbortSignal.any([signal, late]));
-    } catch (error) {
-      if (signal.aborted || (!late.aborted && classify(error).kind !== "transient")) throw error;
-      onEvent({
-        level: "warn",
-        message: "the database cannot be reached yet, keeping what comes in the journal",
-        fields: { error: late.aborted ? `no answer within ${INIT_MS} ms` : reasonOf(error) },
-      });
-    }
-  }
-
-  /** How a request is waited for that a crash would lose until it is stored. */
-  #settlement({ database }: Destinations, refusals: Refusals): Settlement {
-    const { maxBufferAgeMs } = this.#settings;
-    return {
-      until: async (to, abort) => {
-        const late = new AbortController();
-        const timer = setTimeout(() => {
-          late.abort(unavailable(`the database has not stored it within ${maxBufferAgeMs} ms`));
-        }, maxBufferAgeMs);
-        const signals = [late.signal, ...abort === undefined ? [] : [abort]];
-        try {
-          await database.drain(AbortSignal.any(signals), to);
-        } catch (error) {
-          if (signals.some(({ aborted }) => aborted)) throw error;
-          throw unavailable("shutting down", error);
-        } finally {
-          clearTimeout(timer);
-        }
-      },
-      refusal: (position) => refusals.of(position),
-    };
   }
 
   /** What `init` has made; also when it is closed, for those who can be told to come back later. */
@@ -491,16 +390,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
   }
 }
 
-interface Parts {
-  readonly lock: FolderLock | undefined;
-  readonly journal: Journal;
-  readonly letters: DeadLetters | undefined;
-  readonly store: PostgresStore;
-  readonly destinations: Destinations;
-  readonly intake: Intake;
-}
-
-interface Opened extends Parts {
+interface Opened extends AdapterParts {
   /** Closes them all. */
   readonly resources: AsyncDisposableStack;
 }
@@ -518,49 +408,4 @@ async function isSettled(promise: Promise<unknown> | undefined): Promise<boolean
   if (promise === undefined) return false;
   const settled = promise.then(() => true, () => false);
   return await Promise.race([settled, Promise.resolve().then(() => false)]);
-}
-
-/** Gives a dead letter to its destination once more. */
-async function resend(
-  store: PostgresStore,
-  destinations: Destinations,
-  { head, body }: Letter,
-  signal: AbortSignal = new AbortController().signal,
-): Promise<LetterOutcome> {
-  const { destination } = head;
-  if (destination === DATABASE) {
-    try {
-      await store.storeLetter(head, body, signal);
-      return { outcome: "replayed", reason: "" };
-    } catch (error) {
-      if (!speaksAgainstRecords(error)) throw error;
-      return { outcome: "refused", reason: reasonOf(error) };
-    }
-  }
-  const forward = destinations.forward(destination);
-  if (forward === undefined) {
-    throw new RangeError(
-      `Cannot replay the dead letter ${head.name}: there is no destination '${destination}', ` +
-        "configure it or drop the letter",
-    );
-  }
-  const answer = await forward.send(head.signal, body, signal);
-  return answer.kind === "taken"
-    ? { outcome: "replayed", reason: answer.note }
-    : { outcome: "refused", reason: answer.reason };
-}
-
-function unavailable(why: string, cause?: unknown): UnavailableError {
-  return new UnavailableError(
-    `Cannot store the request: ${why}; send it again later`,
-    RETRY_AFTER_MS,
-    { cause },
-  );
-}
-
-/** What an error says; connecting to several addresses gives one that says it only in its parts. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const parts = error instanceof AggregateError ? error.errors.map(reasonOf).join("; ") : "";
-  return error.message || parts || error.name;
 }

@@ -74,6 +74,14 @@ export function deliveryEvent(destination: string, event: DeliveryEvent): Adapte
         from: event.from,
         bytes: event.from - event.to,
       });
+    case "unknown":
+      return line(
+        "warn",
+        "it has nothing of this journal any more (another database?), delivering all that is kept",
+        {
+          from: event.from,
+        },
+      );
     case "ahead":
       return line("warn", "it is ahead of the journal, which was restored from an older copy", {
         position: event.position,

@@ -43,7 +43,10 @@ export interface OTelStorageOptions {
   readonly retentionDays?: number;
   /** Attempts in a row that count as one failure for the breaker, 1 to 10. @default {3} */
   readonly maxRetries?: number;
-  /** How long one attempt to store may take, in milliseconds, 100 to 600,000. @default {30_000} */
+  /**
+   * How long one attempt to store may take, and one request to a forward if that is less than 10 s; in
+   * milliseconds, 100 to 600,000. @default {30_000}
+   */
   readonly attemptTimeoutMs?: number;
   /** Failures in a row after which a destination is left alone for a while, 1 to 100. @default {5} */
   readonly circuitBreakerThreshold?: number;

@@ -22,7 +22,8 @@ import { HELP, readSettings, type Settings, UsageError } from "./collector_args.
 import { embeddedFolder, placeOf, withoutQuery } from "./collector_place.ts";
 import type { DestinationOptions } from "./forward_request.ts";
 import { InFlight } from "./in_flight.ts";
-import { log, reasonOf } from "./log.ts";
+import { log } from "./log.ts";
+import { reasonOf } from "./reason.ts";
 import type { Output } from "./output.ts";
 import { prometheusText } from "./prometheus.ts";
 import { replayStored } from "./replay_stored.ts";

@@ -196,7 +196,7 @@ export class DeadLetters implements Graveyard {
    * @param files The folder, of its own.
    * @param options See {@linkcode DeadLettersOptions}.
    * @throws {RangeError} An option is unknown or out of range; the message names it and its value.
-   * @throws What the file system throws.
+   * @throws {Error} The folder cannot be used; the cause is what the file system throws.
    */
   static async open(files: JournalFiles, options: DeadLettersOptions = {}): Promise<DeadLetters> {
     const parsed = OPTIONS.safeParse(options, { reportInput: true });
@@ -208,12 +208,24 @@ export class DeadLetters implements Graveyard {
       );
     }
     const letters = new DeadLetters(files, parsed.data);
-    for (const name of (await files.list()).sort()) {
-      if (name.endsWith(UNFINISHED)) await files.remove(name);
-      // What is no file takes no room here, and shows as damaged.
-      else letters.#count(name, await files.size(name).catch(() => 0));
+    try {
+      await letters.#look();
+    } catch (cause) {
+      const what = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(
+        `Cannot open the dead letters: ${what}; the folder has to be readable and writable`,
+        { cause },
+      );
     }
     return letters;
+  }
+
+  async #look(): Promise<void> {
+    for (const name of (await this.#files.list()).sort()) {
+      if (name.endsWith(UNFINISHED)) await this.#files.remove(name);
+      // What is no file takes no room here, and shows as damaged.
+      else this.#count(name, await this.#files.size(name).catch(() => 0));
+    }
   }
 
   /** Counters. */

@@ -336,7 +336,6 @@ export class Delivery implements AsyncDisposable {
 
   async #step(state: State, ending: Ending): Promise<State> {
     const { stop } = ending;
-    const { time } = this.#settings;
     switch (state.kind) {
       case "locating":
         return await this.#locate(ending);
@@ -359,10 +358,22 @@ export class Delivery implements AsyncDisposable {
         await this.#deadLetters.room(state.bytes, stop);
         return state.then;
       case "waiting":
-        await time.wait(Math.max(0, state.until - time.clock()), stop);
+        await this.#waitUntil(state.until, stop);
         return state.then;
       default:
         return CLOSED;
+    }
+  }
+
+  async #waitUntil(until: number, stop: AbortSignal): Promise<void> {
+    const { time } = this.#settings;
+    const over = new AbortController();
+    // It only tells the lag: should the journal not be readable now, whoever delivers will say so.
+    this.#progress.watch(AbortSignal.any([stop, over.signal])).catch(() => {});
+    try {
+      await time.wait(Math.max(0, until - time.clock()), stop);
+    } finally {
+      over.abort();
     }
   }
 
@@ -399,7 +410,8 @@ export class Delivery implements AsyncDisposable {
     const { position } = this.#sink;
     const said = position === undefined
       ? undefined
-      : await this.#attempts.run((signal) => position.call(this.#sink, signal), ending);
+      : await this.#attempts.run((signal) => position.call(this.#sink, signal), ending) ??
+        "nothing";
     await this.#progress.locate(said);
     return this.#passed();
   }

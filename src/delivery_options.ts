@@ -68,6 +68,8 @@ export type DeliveryEvent =
   | { readonly kind: "gap"; readonly from: bigint; readonly to: bigint }
   /** The destination has less than it had: records are delivered to it again. */
   | { readonly kind: "rewound"; readonly from: bigint; readonly to: bigint }
+  /** The destination had some of the journal and has nothing of it now: it gets all that is kept. */
+  | { readonly kind: "unknown"; readonly from: bigint }
   /** The destination is ahead of the journal, which was restored from an older copy. */
   | { readonly kind: "ahead"; readonly position: bigint; readonly head: bigint };
 

@@ -11,6 +11,7 @@
  * | nothing readable at the position | a gap: on to the next record; its records are skipped |
  * | the sink is further than it said | its answer was lost: what is between is delivered, or dead |
  * | the sink is less far than it said | restored from an older copy: deliver that again |
+ * | the sink has nothing, and had something | another database: deliver all that the journal has |
  * | the sink is further than the journal | the journal was restored: what came since is put behind |
  * | a position without a note | the note was lost: all before the position is delivered |
  *
@@ -62,6 +63,8 @@ export class Progress {
   #isSure = true;
   /** Whether it was told where to begin. */
   #located = false;
+  /** Whether the sink keeps the position. */
+  #isAsked = false;
   #arrival: bigint | undefined;
   #gapBytes = 0n;
   /** The last gap that was told. */
@@ -118,18 +121,38 @@ export class Progress {
   async look(): Promise<void> {
     if (this.#ledger !== undefined) return;
     const { passed, arrival } = await this.#lookAt(this.#position);
-    this.#ledger = new Ledger(this.#begun(undefined, passed), this.#position, passed);
+    this.#ledger = new Ledger(this.#begun(false, passed), this.#position, passed);
     this.#arrival = arrival;
+  }
+
+  /**
+   * Looks when the first record at the position arrived, as soon as there is one. While nothing can be
+   * delivered nobody else reads it.
+   *
+   * @param signal Ends the wait.
+   */
+  async watch(signal: AbortSignal): Promise<void> {
+    if (this.#arrival !== undefined) return;
+    const at = this.#position;
+    await this.#journal.waitFor(at, signal);
+    const [first] = await this.#journal.read(at, ONE);
+    if (at === this.#position) this.#arrival ??= first?.arrivalUnixNano;
   }
 
   /**
    * Finds where to go on.
    *
-   * @param said What the sink says; undefined: it does not know.
+   * @param said What the sink says, `nothing` when it has none of the journal; undefined: it is not
+   * asked, the cursor knows.
    */
-  async locate(said: bigint | undefined): Promise<void> {
+  async locate(said: bigint | "nothing" | undefined): Promise<void> {
     await this.look();
-    const at = said ?? this.#position;
+    this.#isAsked = said !== undefined;
+    const hasSome = typeof said === "bigint";
+    const at = hasSome ? said : this.#position;
+    if (said === "nothing" && !this.#located && this.#found?.hadSome) {
+      this.#tell({ kind: "unknown", from: at });
+    }
     const { head } = this.#journal;
     const isAhead = at > head || (!this.#located && at > this.#startHead);
     if (isAhead) await this.#putBehind(at);
@@ -138,12 +161,13 @@ export class Progress {
       ? [this.#position, this.#ledger!.passed]
       : [this.#startHead, this.#startAccepted];
     if (this.#located) this.#moved(at, passed);
-    else this.#ledger = new Ledger(this.#begun(said, passed), at, passed);
+    else this.#ledger = new Ledger(this.#begun(hasSome, passed), at, passed);
     // It will be given the copies of these.
     if (isAhead) {
       const skipped = difference(passed, before);
       this.#ledger!.lose(from, { to: at, passed, dead: noCounts(), skipped });
     }
+    if (hasSome) this.#ledger!.had();
     this.#position = at;
     this.#arrival = arrival;
     this.#buried.clear();
@@ -158,6 +182,8 @@ export class Progress {
    */
   async read(bounds: ReadBounds): Promise<readonly JournalRecord[]> {
     const { head, accepted } = this.#journal;
+    // What is given to the sink again is buried again.
+    this.#buried.clear();
     const records = await this.#journal.read(this.#position, bounds);
     const { position: from, before } = records[0] ?? { position: head, before: accepted };
     if (from > this.#position) await this.#skipGap(from, before);
@@ -199,6 +225,7 @@ export class Progress {
     const passed = after(records.findLast(({ position }) => position < next)!);
     const skipped = noCounts();
     ledger.lose(this.#position, { to: next, passed, dead: countsOf(dead), skipped });
+    if (this.#isAsked) ledger.had();
     await this.#note();
     await this.#keep(next);
     this.#pass(next, passed);
@@ -218,8 +245,8 @@ export class Progress {
   }
 
   /** The note to begin with. Without one, all before the position is taken for delivered. */
-  #begun(said: bigint | undefined, passed: Counts): LedgerNote {
-    const isNew = this.#cursor.note === "" && said === undefined;
+  #begun(hasSome: boolean, passed: Counts): LedgerNote {
+    const isNew = this.#cursor.note === "" && !hasSome;
     return this.#found ?? beginning(isNew ? passed : noCounts());
   }
 
@@ -274,8 +301,8 @@ export class Progress {
   #pass(to: bigint, before: Counts): void {
     this.#ledger!.pass(to, before);
     this.#position = to;
-    // What is given to the sink again is buried again.
-    this.#buried.clear();
+    // What was buried behind may have been passed by the sink, whose answer was lost.
+    for (const [key, { position }] of this.#buried) if (position < to) this.#buried.delete(key);
   }
 
   async #note(): Promise<void> {

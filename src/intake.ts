@@ -9,9 +9,7 @@
 
 import { type Counts, type Journal, JournalUnavailableError } from "./journal.ts";
 import { sum } from "./ledger.ts";
-import { Batch } from "./postgres/batch.ts";
-import { Dimensions } from "./postgres/dimensions.ts";
-import { Transcoder } from "./postgres/transcode.ts";
+import type { PreparedRows } from "./postgres/prepared_rows.ts";
 import type { Signal } from "./record.ts";
 import type { Refusal } from "./refusals.ts";
 import { noCounts } from "./sink.ts";
@@ -71,19 +69,20 @@ export interface IntakeCounts {
 /** Takes requests into a journal. */
 export class Intake {
   readonly #journal: Journal;
+  readonly #rows: PreparedRows;
   readonly #settlement: Settlement | undefined;
-  readonly #transcoder = new Transcoder(new Dimensions());
-  readonly #scratch = new Batch();
   /** Writes that are not settled. */
   readonly #writes = new Set<Promise<unknown>>();
   #rejected: Counts = noCounts();
 
   /**
    * @param journal Where they go.
+   * @param rows What reads them.
    * @param settlement Present for a journal in memory.
    */
-  constructor(journal: Journal, settlement?: Settlement) {
+  constructor(journal: Journal, rows: PreparedRows, settlement?: Settlement) {
     this.#journal = journal;
+    this.#rows = rows;
     this.#settlement = settlement;
   }
 
@@ -147,31 +146,30 @@ export class Intake {
   async #write(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<WriteResult> {
     abort?.throwIfAborted();
     const arrivalUnixNano = BigInt(Date.now()) * 1_000_000n;
-    const checked = this.#check(signal, body, arrivalUnixNano);
-    const { accepted: count, rejected } = checked;
+    const { accepted: count, rejected, message, keep } = this.#rows.check(
+      signal,
+      body,
+      arrivalUnixNano,
+    );
+    const result = { accepted: count, rejected, message };
     if (count === 0) {
       this.#reject(signal, rejected);
-      return checked;
+      return result;
     }
     const request = { signal, body, count, arrivalUnixNano };
-    const { position } = await this.#journal.append(request, abort && { signal: abort });
+    const { position, duplicate } = await this.#journal.append(
+      request,
+      abort && { signal: abort },
+    );
+    if (!duplicate) keep(position);
     this.#reject(signal, rejected);
-    if (this.#settlement === undefined) return checked;
+    if (this.#settlement === undefined) return result;
     await this.#settlement.until(position + 1n, abort);
-    return withRefusal(checked, this.#settlement.refusal(position));
+    return withRefusal(result, this.#settlement.refusal(position));
   }
 
   #reject(signal: Signal, count: number): void {
     this.#rejected = sum(this.#rejected, { ...noCounts(), [signal]: count });
-  }
-
-  /** Says what of a request is valid, by making the rows that it will be. */
-  #check(signal: Signal, body: Uint8Array, arrivalUnixNano: bigint): WriteResult {
-    try {
-      return this.#transcoder.transcode(signal, body, arrivalUnixNano, this.#scratch);
-    } finally {
-      this.#scratch.clear();
-    }
   }
 }
 

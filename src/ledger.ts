@@ -21,7 +21,7 @@ export interface LedgerCounts {
   readonly delivered: Counts;
   /** In the journal, and yet to be delivered. */
   readonly pending: Counts;
-  /** The destination will never take them; they are among the dead letters. */
+  /** The destination would not take them: they became dead letters, whatever became of those. */
   readonly dead: Counts;
   /** Given up: told to skip them, or the journal has lost them. */
   readonly skipped: Counts;
@@ -100,7 +100,7 @@ export class Ledger {
     const skipped = atMost(lost.skipped, difference(all, dead));
     const isFine = isSame(start, this.#note.start) && isSame(dead, lost.dead) &&
       isSame(skipped, lost.skipped);
-    if (!isFine) this.#note = { start, dead, skipped, losses: [] };
+    if (!isFine) this.#note = { ...this.#note, start, dead, skipped, losses: [] };
   }
 
   /**
@@ -119,6 +119,11 @@ export class Ledger {
     const isAny = !isSame(sum(all.dead, all.skipped), noCounts());
     if (isAny) sorted.splice(sorted.findLastIndex(({ to }) => to < all.to) + 1, 0, all);
     this.#note = this.#summedUp({ ...this.#note, losses: sorted });
+  }
+
+  /** Says that a destination which keeps the position has had something. */
+  had(): void {
+    if (this.#note.hadSome === undefined) this.#note = { ...this.#note, hadSome: true };
   }
 
   /** Takes back what was said to be lost behind a position. */
@@ -148,8 +153,8 @@ export class Ledger {
     const passed = note.losses.filter(({ to }) => to <= this.#position).length;
     const old = Math.min(note.losses.length - MAX_LOSSES, passed);
     if (old <= 0) return note;
-    const { start, losses } = note;
-    return { start, ...lostIn(losses.slice(0, old), note), losses: losses.slice(old) };
+    const { losses } = note;
+    return { ...note, ...lostIn(losses.slice(0, old), note), losses: losses.slice(old) };
   }
 }
 

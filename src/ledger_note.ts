@@ -41,6 +41,8 @@ export interface LedgerNote {
   readonly skipped: Counts;
   /** In the order of their positions. */
   readonly losses: readonly Loss[];
+  /** A destination that keeps the position itself has had something. */
+  readonly hadSome?: true;
 }
 
 const NUMBER = z.int().min(0);
@@ -53,6 +55,7 @@ const NOTE = z.strictObject({
   dead: COUNTS,
   skipped: COUNTS,
   losses: z.array(z.strictObject({ to: POSITION, passed: COUNTS, dead: COUNTS, skipped: COUNTS })),
+  hadSome: z.literal(true).exactOptional(),
 });
 
 /**
@@ -70,8 +73,9 @@ const NOTE = z.strictObject({
  * assert.deepEqual(decodeNote(encodeNote(note)), note);
  * ```
  */
-export function encodeNote({ start, dead, skipped, losses }: LedgerNote): string {
+export function encodeNote({ start, dead, skipped, losses, ...rest }: LedgerNote): string {
   return JSON.stringify({
+    ...rest,
     start: tuple(start),
     dead: tuple(dead),
     skipped: tuple(skipped),

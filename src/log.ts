@@ -4,6 +4,8 @@
  * @module
  */
 
+import { reasonOf } from "./reason.ts";
+
 /** How bad it is. */
 export type LogLevel = "info" | "warn" | "error";
 
@@ -87,11 +89,4 @@ function fieldsText(fields: LogFields): string {
 function shown(value: unknown): string {
   const text = value instanceof Error ? reasonOf(value) : String(value);
   return /^[\w.:/@-]+$/.test(text) ? text : JSON.stringify(text.slice(0, MAX_VALUE));
-}
-
-/** What an error says, in one line or more. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const inner = error instanceof AggregateError ? error.errors.map(reasonOf).join("; ") : "";
-  return error.message || inner || error.name;
 }

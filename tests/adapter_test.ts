@@ -80,6 +80,7 @@ Deno.test("adapter has the defaults that are documented", () => {
     pgliteDir: "memory://",
     journalMaxBytes: 1_073_741_824,
     forwards: [],
+    retainJournal: false,
     retentionDays: 30,
     maxRetries: 3,
     attemptTimeoutMs: 30_000,

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly dataDir?: string;
   /** Its permissions. @default the least that it needs */
   readonly permissions?: readonly string[];
+  /** A command that runs the command after it, and how. @default none */
+  readonly through?: readonly string[];
 }
 
 /** How a collector ended. */
@@ -92,12 +94,15 @@ export function launchCollector(options: RunOptions): StartingCollector {
   };
 }
 
-function spawn({ args = [], env = {}, dataDir, permissions }: RunOptions): Deno.ChildProcess {
+function spawn(options: RunOptions): Deno.ChildProcess {
+  const { args = [], env = {}, dataDir, permissions, through = [] } = options;
   const inherited = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
     .map((name) => [name, Deno.env.get(name)] as const)
     .filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return new Deno.Command(Deno.execPath(), {
+  const [command, ...before] = [...through, Deno.execPath()];
+  return new Deno.Command(command!, {
     args: [
+      ...before,
       "run",
       "--quiet",
       "--no-prompt",

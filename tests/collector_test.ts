@@ -59,6 +59,7 @@ Deno.test("the collector keeps what it acknowledged, over a stop and a start", a
       assert.equal(response.status, 200);
       await response.body?.cancel();
     }
+    await collector.logged("info maintained");
     collector.signal("SIGTERM");
     const { code, stdout, stderr } = await collector.ended;
     assert.equal(code, 0, stderr);

@@ -78,7 +78,7 @@ export async function crash(options: CrashOptions): Promise<CrashReport> {
   const random = randomOf(seed);
   const load = new Load({ random: randomOf(seed + 1) });
   const ledger = new LedgerWatch(() => load.acknowledged);
-  await using sink = crashSink();
+  await using sink = crashSink(randomOf(seed + 3));
   await using folder = await temporaryFolder();
   const port = stablePort();
 

@@ -1,14 +1,17 @@
 /**
- * An OTLP destination that counts how often it was sent each number of the crash harness.
+ * An OTLP destination that counts how often it took each number of the crash harness. It takes its
+ * time, refuses some requests, and forgets those whose sender is gone before they are answered: a
+ * sender that does not wait for the answer loses them.
  *
  * @module
  */
 
 import { gunzipSync } from "node:zlib";
+import { delay } from "@std/async/delay";
 import type { Signal } from "../src/record.ts";
 import { numbersOf } from "./crash_requests.ts";
 
-/** A destination that takes everything. Disposing ends it. */
+/** A destination that takes everything in the end. Disposing ends it. */
 export interface CrashSink extends AsyncDisposable {
   /** Without a slash at its end. */
   readonly url: string;
@@ -18,8 +21,13 @@ export interface CrashSink extends AsyncDisposable {
   readonly requests: number;
 }
 
+/** Of requests so many are to come again. */
+const REFUSED = 0.05;
+/** An answer takes up to so long. */
+const SLOW_MS = 30;
+
 /** Starts one on a free port of this machine. */
-export function crashSink(): CrashSink {
+export function crashSink(random: () => number): CrashSink {
   const copies = {
     traces: new Map<number, number>(),
     logs: new Map<number, number>(),
@@ -37,6 +45,9 @@ export function crashSink(): CrashSink {
     async (request) => {
       const signal = new URL(request.url).pathname.slice("/v1/".length) as Signal;
       const bytes = await request.bytes();
+      await delay(random() * SLOW_MS);
+      if (random() < REFUSED) return new Response(null, { status: 503 });
+      if (request.signal.aborted) return new Response(null, { status: 400 });
       const plain = request.headers.get("content-encoding") === "gzip" ? gunzipSync(bytes) : bytes;
       for (const number of numbersOf(signal, new Uint8Array(plain))) {
         copies[signal].set(number, (copies[signal].get(number) ?? 0) + 1);

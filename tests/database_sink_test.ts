@@ -10,6 +10,7 @@ import { Dimensions } from "../src/postgres/dimensions.ts";
 import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
+import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import type { Signal } from "../src/record.ts";
 import { drivers, testDatabase, type TestDriver } from "./postgres.ts";
@@ -34,7 +35,7 @@ async function openStorage(driver: TestDriver): Promise<Storage> {
     sink: (journalId) =>
       new DatabaseSink(
         new PostgresSink(database, partitions, journalId),
-        new Transcoder(new Dimensions()),
+        new PreparedRows(new Transcoder(new Dimensions())),
       ),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };

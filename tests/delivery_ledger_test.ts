@@ -224,6 +224,20 @@ Deno.test("a note stays small, however much is lost", () => {
   assert.deepEqual(ledger.counts(logs(5_000)).dead, logs(4_950));
 });
 
+Deno.test("a note that a destination had something says so from then on", () => {
+  const ledger = new Ledger(beginning(noCounts()), 0n, noCounts());
+  assert.equal(decodeNote(encodeNote(ledger.note))?.hadSome, undefined);
+  ledger.had();
+  // So many that the oldest are summed up, and then fewer records than those.
+  for (let n = 1n; n <= 200n; n++) {
+    const passed = logs(Number(n));
+    ledger.lose(n - 1n, { to: n, passed, dead: logs(1), skipped: noCounts() });
+    ledger.pass(n, passed);
+  }
+  ledger.goTo(3n, logs(3));
+  assert.equal(decodeNote(encodeNote(ledger.note))?.hadSome, true);
+});
+
 Deno.test("a text that is no note is none", () => {
   const note = encodeNote(beginning(logs(3)));
   assert.deepEqual(decodeNote(note), beginning(logs(3)));

@@ -639,6 +639,23 @@ Deno.test("a paused delivery delivers nothing, tells its lag, and goes on", asyn
   });
 });
 
+Deno.test("lag is known of what arrives while the sink cannot be asked", async () => {
+  const DOWN = new Error("down");
+  const options = { failureThreshold: 1, cooldownMs: 600_000 };
+  await inWorld(options, async ({ sink, time, delivery, append, stats }) => {
+    sink.position = () => Promise.reject(Object.assign(DOWN, { code: "ECONNREFUSED" }));
+    delivery.start();
+    await until(() => stats().breaker === "OPEN");
+    assert.equal(stats().lagSeconds, 0);
+    await append(1);
+    await settled();
+    time.advance(90_000);
+    await append(1);
+    await settled();
+    assert.equal(stats().lagSeconds, 90);
+  });
+});
+
 Deno.test("what is with the sink when a delivery is paused may be answered for", async () => {
   await inWorld({}, async ({ sink, delivery, append, stats }) => {
     const answer = Promise.withResolvers<void>();
@@ -947,6 +964,30 @@ Deno.test("a sink that did what it was asked, but lost its answer, is gone on fr
   );
 });
 
+Deno.test("what a sink buried behind what it answered for is dead if it was committed", async () => {
+  await inPositionedWorld(async ({ sink, delivery, append, stats, time }) => {
+    let at: bigint | undefined;
+    sink.position = () => Promise.resolve(at);
+    sink.plan = [async (records, _, bury) => {
+      const [first, second] = records;
+      await bury([letterOf(second!)]);
+      // The second is committed too, and its answer lost.
+      at = second!.next;
+      return { ...take([first!]), failure: down() };
+    }, (records) => {
+      at = records.at(-1)!.next;
+      return take(records);
+    }];
+    await append(3);
+    delivery.start();
+    await until(() => stats().state === "waiting");
+    await time.pass(1_000);
+    await delivery.drain();
+    assert.deepEqual(sink.calls, [[1, 2, 3], [3]]);
+    assert.deepEqual([stats().delivered, stats().dead], [traces(4), traces(2)]);
+  });
+});
+
 Deno.test("a sink that cannot bury for lack of room is held, and tried again", async () => {
   const sink = (sink: TestSink) => {
     let at: bigint | undefined;
@@ -993,6 +1034,37 @@ Deno.test("a restored database gets again what it lacks", async () => {
     assert.deepEqual([stats().accepted, stats().delivered], [traces(6), traces(6)]);
     assert.deepEqual(kinds(events), ["failed", "rewound"]);
   });
+});
+
+Deno.test("a destination that has nothing any more is told at the next start, once it had something", async () => {
+  const journal = memoryJournal();
+  let note = "";
+  let position: bigint | undefined;
+  const cursor = (own: Cursor): Cursor => ({
+    name: own.name,
+    position: 0n,
+    note,
+    move: (to) => own.move(to),
+    keep: (text) => Promise.resolve(void (note = text)),
+  });
+  const sink = (sink: TestSink) => sink.position = () => Promise.resolve(position);
+  const start = (expected: readonly string[]) =>
+    inWorld({ journal, sink, cursor }, async ({ sink, delivery, events, append }) => {
+      sink.plan = [(records) => {
+        position = records.at(-1)!.next;
+        return take(records);
+      }];
+      delivery.start();
+      await until(() => delivery.stats.state === "idle");
+      if (expected.length > 0) assert.deepEqual(events, [{ kind: "unknown", from: 0n }]);
+      await append(1);
+      await delivery.drain();
+      assert.deepEqual(kinds(events), expected);
+    });
+  await start([]);
+  await start([]);
+  position = undefined;
+  await start(["unknown"]);
 });
 
 Deno.test("a position that the journal has no longer is a gap, by size", async () => {

@@ -65,7 +65,9 @@ export async function misbehavingServer(
   const requests: ReceivedRequest[] = [];
   const sockets = new Set<Socket>();
   const server = createServer(async (incoming, response) => {
-    const request = await read(incoming);
+    const request = await read(incoming).catch(() => undefined);
+    // Who sent it gave it up meanwhile.
+    if (request === undefined) return;
     requests.push(request);
     await respond(running.behave(request), request, response).catch(() => {});
   });

@@ -13,6 +13,7 @@ import { pg } from "../src/postgres/pg.ts";
 import { pglite } from "../src/postgres/pglite.ts";
 import { DatabaseSink } from "../src/postgres/database_sink.ts";
 import { PositionError, PostgresSink, speaksAgainstRecords } from "../src/postgres/sink.ts";
+import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { classify } from "../src/retry.ts";
 import { noCounts } from "../src/sink.ts";
@@ -381,7 +382,7 @@ for (const driver of drivers) {
     await database.query(
       "alter table otel_data.names add constraint no_poison check (name <> 'poison')",
     );
-    const to = new DatabaseSink(sink, new Transcoder(storage.dimensions));
+    const to = new DatabaseSink(sink, new PreparedRows(new Transcoder(storage.dimensions)));
     let end = 0n;
     const deliver = async (...ids: number[]) => {
       const records = ids.map((n) => ({

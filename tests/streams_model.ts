@@ -14,19 +14,15 @@ import { DatabaseSink } from "../src/postgres/database_sink.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
 import { SessionDatabase } from "../src/postgres/session.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
+import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import type { Signal } from "../src/record.ts";
 import { noCounts } from "../src/sink.ts";
 import { assertLedger, HeldTime } from "./delivery_harness.ts";
 import { LetterFiles } from "./letter_files.ts";
 import { logs, points, spans } from "./requests.ts";
-import {
-  type Fate,
-  Schedule,
-  SimulatedPool,
-  SimulatedPostgres,
-  type SimulatedSession,
-} from "./simulated_postgres.ts";
+import { SimulatedPool, type SimulatedSession } from "./simulated_pool.ts";
+import { type Fate, forever, Schedule, SimulatedPostgres } from "./simulated_postgres.ts";
 
 /** What a run was like. */
 export interface StreamsRun {
@@ -86,8 +82,6 @@ interface Collector {
   isOver: boolean;
 }
 
-const forever = () => new Promise<never>(() => {});
-
 class Model implements Fate {
   readonly chance: () => number;
   readonly schedule = new Schedule();
@@ -142,7 +136,7 @@ class Model implements Fate {
     const cursor = await this.journal.cursor(`postgres-${this.pools.length}`, "external");
     const sink = new DatabaseSink(
       new PostgresSink(database, partitions, this.journal.id),
-      new Transcoder(new Dimensions(() => time.now())),
+      new PreparedRows(new Transcoder(new Dimensions(() => time.now()))),
       { streams: this.streams, sliceBytes: this.sliceBytes },
     );
     const observed = {
@@ -178,7 +172,8 @@ class Model implements Fate {
   }
 
   async append(): Promise<void> {
-    if (this.appended === MOST_REQUESTS) return;
+    // One is kept for the end.
+    if (this.failing && this.appended === MOST_REQUESTS - 1) return;
     const { signal, body, numbers } = REQUESTS[this.appended++]!;
     const request = { signal, body, count: numbers.length, arrivalUnixNano: TIME };
     await this.journal.append(request, { again: true });
@@ -257,6 +252,8 @@ class Model implements Fate {
 
     this.failing = false;
     this.server.isUp = true;
+    // Who has nothing to deliver does not notice that the database was restored.
+    await this.append();
     for (const { pool } of this.collectors) for (const session of pool.sessions) session.cut();
     for (const collector of this.collectors) {
       if (collector.isOver) this.kill(collector);

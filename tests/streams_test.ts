@@ -13,6 +13,7 @@ import { Partitions } from "../src/postgres/partitions.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
 import { cut } from "../src/postgres/streams.ts";
+import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { classify } from "../src/retry.ts";
 import { backdoor, errorOf } from "./driver_candidates.ts";
@@ -43,7 +44,7 @@ async function openStorage(driver: TestDriver): Promise<Storage> {
     sink: (given = database, options = { sliceBytes: 1 }) => {
       const partitions = new Partitions(given, { width: "day", retentionDays: 30 });
       const sink = new PostgresSink(given, partitions, journalId);
-      return new DatabaseSink(sink, new Transcoder(new Dimensions()), options);
+      return new DatabaseSink(sink, new PreparedRows(new Transcoder(new Dimensions())), options);
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
@@ -127,7 +128,7 @@ Deno.test("a database sink refuses options that make no sense, by name and value
     "",
   );
   const make = (options: object) => () =>
-    new DatabaseSink(sink, new Transcoder(new Dimensions()), options);
+    new DatabaseSink(sink, new PreparedRows(new Transcoder(new Dimensions())), options);
   assert.throws(make({ streams: 0 }), /^RangeError: Cannot store with 'streams': 0/);
   assert.throws(make({ streams: 9 }), /^RangeError: Cannot store with 'streams': 9/);
   assert.throws(make({ sliceBytes: 0.5 }), /^RangeError: Cannot store with 'sliceBytes': 0.5/);

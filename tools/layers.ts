@@ -13,7 +13,7 @@ import { pathToFileURL } from "node:url";
 
 /** Layer 0 first. `mod.ts` stands beside `src/`. */
 export const LAYERS: readonly (readonly (readonly string[])[])[] = [
-  [["record.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"], [
+  [["record.ts"], ["reason.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"], [
     "journal_files.ts",
   ]],
   [
@@ -79,6 +79,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/transcode_point.ts",
       "postgres/transcode_metric.ts",
       "postgres/transcode.ts",
+      "postgres/prepared_rows.ts",
       "postgres/sink.ts",
       "postgres/streams.ts",
       "postgres/database_sink.ts",
@@ -112,6 +113,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "intake.ts",
     "letter_box.ts",
     "destinations.ts",
+    "adapter_parts.ts",
     "adapter.ts",
   ], ["replay.ts"]],
   [[

@@ -7,7 +7,7 @@
 import type { Signal } from "../record.ts";
 import { LOGS, METRIC_POINTS, SPANS } from "./columns.ts";
 import type { CopyTable } from "./database.ts";
-import { DimensionRows } from "./dimension_rows.ts";
+import { type DimensionRow, DimensionRows } from "./dimension_rows.ts";
 import { JsonBuffer } from "./json_text.ts";
 
 const HOUR_MICROS = 3_600_000_000;
@@ -21,6 +21,19 @@ export interface RowsMark {
   readonly count: number;
   readonly replaced: number;
   readonly hours: number;
+}
+
+/** The rows of one request, taken out of a batch to be put into another one. */
+export interface RequestRows {
+  readonly signal: Signal;
+  /** Its tuples. */
+  readonly bytes: Uint8Array;
+  readonly count: number;
+  readonly replaced: number;
+  /** Hours since 1970. */
+  readonly hours: readonly number[];
+  /** What they name and the database did not have yet. */
+  readonly dimensions: readonly DimensionRow[];
 }
 
 /**
@@ -67,10 +80,24 @@ export class SignalRows {
     const hour = Math.floor(micros / HOUR_MICROS);
     if (hour !== this.#lastHour) {
       this.#lastHour = hour;
-      if (this.hours.has(hour)) return;
-      this.hours.add(hour);
-      this.#hoursInOrder.push(hour);
+      this.#addHour(hour);
     }
+  }
+
+  #addHour(hour: number): void {
+    if (this.hours.has(hour)) return;
+    this.hours.add(hour);
+    this.#hoursInOrder.push(hour);
+  }
+
+  /** Adds rows that were made before. */
+  append({ bytes, count, replaced, hours }: RequestRows): void {
+    this.json.reserve(bytes.length);
+    this.json.bytes.set(bytes, this.json.at);
+    this.json.at += bytes.length;
+    this.json.replaced += replaced;
+    this.count += count;
+    for (const hour of hours) this.#addHour(hour);
   }
 
   /** Where the rows stand. */
@@ -105,6 +132,25 @@ export class Batch {
   /** The rows of one signal. */
   of(signal: Signal): SignalRows {
     return this[signal];
+  }
+
+  /** A copy of all that is in it, which has to be the rows of one request. */
+  taken(signal: Signal): RequestRows {
+    const { bytes, at, count, replaced, hours } = this.of(signal);
+    return {
+      signal,
+      bytes: bytes.slice(0, at),
+      count,
+      replaced,
+      hours: [...hours],
+      dimensions: this.dimensions.all,
+    };
+  }
+
+  /** Adds the rows of a request that were made before. */
+  put(rows: RequestRows): void {
+    this.of(rows.signal).append(rows);
+    for (const row of rows.dimensions) this.dimensions.add(row);
   }
 
   /** All three. */

@@ -24,7 +24,8 @@ import {
 } from "../sink.ts";
 import { Batch } from "./batch.ts";
 import { isReroute, type PostgresSink, rerouted, speaksAgainstRecords } from "./sink.ts";
-import { countsOf, cut, fill, type Request, type RequestTranscoder, Streams } from "./streams.ts";
+import type { RequestOfJournal } from "./prepared_rows.ts";
+import { countsOf, cut, fill, type RowMaker, Streams } from "./streams.ts";
 
 /** Options of {@linkcode DatabaseSink}. */
 export interface DatabaseSinkOptions {
@@ -57,7 +58,7 @@ interface Poison extends Part {
 /** Delivers to a database. */
 export class DatabaseSink implements Sink {
   readonly #sink: PostgresSink;
-  readonly #transcoder: RequestTranscoder;
+  readonly #rows: RowMaker;
   readonly #most: number;
   readonly #sliceBytes: number;
   readonly #batch: Batch;
@@ -69,17 +70,17 @@ export class DatabaseSink implements Sink {
    */
   constructor(
     sink: PostgresSink,
-    transcoder: RequestTranscoder,
+    rows: RowMaker,
     options: DatabaseSinkOptions = {},
   ) {
     const { streams, sliceBytes } = checked(options);
     this.#sink = sink;
-    this.#transcoder = transcoder;
+    this.#rows = rows;
     this.#most = sink.isEmbedded ? 1 : streams;
     this.#sliceBytes = sliceBytes;
     const batches = Array.from({ length: this.#most }, () => new Batch());
     this.#batch = batches[0]!;
-    this.#streams = new Streams(sink, transcoder, batches);
+    this.#streams = new Streams(sink, rows, batches);
   }
 
   /**
@@ -88,7 +89,7 @@ export class DatabaseSink implements Sink {
    */
   async position(signal: AbortSignal): Promise<bigint | undefined> {
     // It may be another database by now, or an older copy: what it has is not known any more.
-    this.#transcoder.forget();
+    this.#rows.forget();
     return await this.#sink.position(signal);
   }
 
@@ -138,7 +139,7 @@ export class DatabaseSink implements Sink {
   }
 
   async #store(
-    requests: readonly Request[],
+    requests: readonly RequestOfJournal[],
     next: bigint,
     signal: AbortSignal,
   ): Promise<{ readonly next: bigint; readonly delivered: Counts }> {
@@ -152,9 +153,10 @@ export class DatabaseSink implements Sink {
   async #apart(record: JournalRecord, signal: AbortSignal, bury: Bury): Promise<Delivered> {
     const parts: Part[] = [];
     for (const [index, body] of splitRequest(record.signal, record.body).entries()) {
+      const part = { index, body };
       // Those that are invalid were rejected when the request came.
-      const { count } = await this.#fill([{ ...record, body }], signal);
-      if (count === 1) parts.push({ index, body });
+      const { count } = await this.#fill([requestOf(record, part)], signal);
+      if (count === 1) parts.push(part);
     }
     const poisons: Poison[] = [];
     let good: readonly Part[] = parts;
@@ -168,7 +170,7 @@ export class DatabaseSink implements Sink {
     const dead = poisons.map((poison) => letterOf(record, poison));
     // Before the position moves past them: once it has, nothing brings them back.
     await bury(dead);
-    const requests = good.map(({ body }) => ({ ...record, body }));
+    const requests = good.map((part) => requestOf(record, part));
     return { ...await this.#store(requests, record.next, signal), dead };
   }
 
@@ -206,7 +208,7 @@ export class DatabaseSink implements Sink {
   ): Promise<unknown> {
     if (parts.length === 0) return undefined;
     try {
-      const requests = parts.map(({ body }) => ({ ...record, body }));
+      const requests = parts.map((part) => requestOf(record, part));
       await this.#sink.probe(await this.#fill(requests, signal), signal);
       return undefined;
     } catch (error) {
@@ -215,8 +217,8 @@ export class DatabaseSink implements Sink {
     }
   }
 
-  async #fill(requests: readonly Request[], signal: AbortSignal): Promise<Batch> {
-    return await fill(this.#batch, this.#transcoder, requests, signal);
+  async #fill(requests: readonly RequestOfJournal[], signal: AbortSignal): Promise<Batch> {
+    return await fill(this.#batch, this.#rows, requests, signal);
   }
 }
 
@@ -254,6 +256,14 @@ function checked(options: DatabaseSinkOptions): z.output<typeof OPTIONS> {
   throw new RangeError(`Cannot store with '${String(option)}': ${inspect(input)} (${message})`, {
     cause: parsed.error,
   });
+}
+
+/** A part as a request of its own, which has no place in the journal. */
+function requestOf(
+  { signal, arrivalUnixNano }: JournalRecord,
+  { body }: Part,
+): RequestOfJournal {
+  return { signal, arrivalUnixNano, body };
 }
 
 function letterOf(record: JournalRecord, { index, body, error }: Poison): DeadLetter {

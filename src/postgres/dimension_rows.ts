@@ -86,6 +86,11 @@ export class DimensionRows {
     return this.#rows.size;
   }
 
+  /** All of them. */
+  get all(): DimensionRow[] {
+    return [...this.#rows.values()];
+  }
+
   /** About how many bytes they take. */
   get bytes(): number {
     return this.#length;
@@ -102,8 +107,11 @@ export class DimensionRows {
     row.gathering = this.#gathering;
     // A cache that forgot it may have made it anew: one statement cannot write an id twice.
     const key = `${row.table} ${row.values.id}`;
-    if (!this.#rows.has(key)) this.#keys.push(key);
+    const isNew = !this.#rows.has(key);
     this.#rows.set(key, row);
+    // Another batch may have gathered it meanwhile, so that it does not look like one of these.
+    if (!isNew) return;
+    this.#keys.push(key);
     this.#replaced += row.replaced;
     for (const value of Object.values(row.values)) {
       this.#length += typeof value === "string" ? value.length : 8;

@@ -38,12 +38,11 @@ export class FolderLockedError extends Error {
  * has to stay as PGlite made it: lock the one it stands in.
  *
  * @throws {FolderLockedError} When it is locked already.
+ * @throws {Error} It cannot be written to; the cause is what the system says.
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  await Deno.mkdir(folder, { recursive: true });
   const path = join(folder, "lock");
-  // Never deleted: between two that open it, the second could lock what the first one deletes.
-  const file = await Deno.open(path, { read: true, write: true, create: true });
+  const file = await openIn(folder, path);
   if (!await file.tryLock(true)) {
     file.close();
     throw new FolderLockedError(folder, await readHolder(path));
@@ -59,6 +58,22 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   };
   lock.describe({});
   return lock;
+}
+
+async function openIn(folder: string, path: string): Promise<Deno.FsFile> {
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    // Never deleted: between two that open it, the second could lock what the first one deletes.
+    return await Deno.open(path, { read: true, write: true, create: true });
+  } catch (cause) {
+    throw new Error(
+      `Cannot use the folder ${folder}: ${
+        (cause as Error).message
+      }; it has to belong to the user ` +
+        "who runs this, on a disk that can be written to: change that, or choose another folder",
+      { cause },
+    );
+  }
 }
 
 /** Nothing, when the holder is just writing or the system lets nobody else read. */

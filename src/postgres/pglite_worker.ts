@@ -64,15 +64,22 @@ async function open(dataDir: string, snapshot: Blob | undefined): Promise<void> 
   await instance.exec("set timezone = 'UTC'");
 }
 
-/** @throws {Error} When it was made by another major version, whose opening would destroy it. */
+/**
+ * @throws {Error} When it was made by another major version, whose opening would destroy it, or cannot
+ * be used.
+ */
 async function isNewFolder(dataDir: string): Promise<boolean> {
-  await mkdir(dataDir, { recursive: true });
   let version: string;
   try {
+    await mkdir(dataDir, { recursive: true });
     version = (await readFile(`${dataDir}/PG_VERSION`, "utf8")).trim();
-  } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return true;
-    throw error;
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code === "ENOENT") return true;
+    const { message } = cause as Error;
+    throw new Error(
+      `Cannot open ${dataDir}: ${message}; the folder has to be readable and writable`,
+      { cause },
+    );
   }
   if (version === EMBEDDED_VERSION) return false;
   throw new Error(

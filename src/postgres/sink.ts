@@ -264,9 +264,10 @@ export function isReroute(error: unknown): boolean {
 
 /**
  * SQLSTATEs of a database that would refuse anything: 25 transaction state, 28 authorization, 3D and
- * 3F no such database and schema, 42 no such table or no right to it, 58 the system fails.
+ * 3F no such database and schema, 42 no such table or no right to it, 55 not in a state for it (it takes
+ * no connections while it is restored), 58 the system fails.
  */
-const REFUSES_ANYTHING = /^(?:25|28|3D|3F|42|58)...$/;
+const REFUSES_ANYTHING = /^(?:25|28|3D|3F|42|55|58)...$/;
 
 /** Whether an error speaks against what was to be stored: other records may fare better. */
 export function speaksAgainstRecords(error: unknown): boolean {

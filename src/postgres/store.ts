@@ -17,6 +17,7 @@ import { Dimensions } from "./dimensions.ts";
 import { migrate } from "./migrate.ts";
 import type { PartitionWidth } from "./partition_width.ts";
 import { Partitions } from "./partitions.ts";
+import type { PreparedRows } from "./prepared_rows.ts";
 import { PostgresSink } from "./sink.ts";
 import { Transcoder } from "./transcode.ts";
 
@@ -26,6 +27,8 @@ export interface StoreOptions {
   readonly target: ConnectTarget;
   /** The journal whose position it keeps. */
   readonly journalId: string;
+  /** What makes its rows. */
+  readonly rows: PreparedRows;
   /** The width of partitions to come. */
   readonly width: PartitionWidth;
   /** How long telemetry is kept, in days. */
@@ -142,7 +145,7 @@ export class PostgresStore implements Sink, AsyncDisposable {
   }
 
   async #open(): Promise<Opened> {
-    const { target, journalId, width, retentionDays, closeGraceMs } = this.#options;
+    const { target, journalId, rows, width, retentionDays, closeGraceMs } = this.#options;
     const { signal } = this.#closing;
     let database: Database | undefined;
     // Not every step takes the signal, and a migration may have to wait long for its turn.
@@ -155,10 +158,7 @@ export class PostgresStore implements Sink, AsyncDisposable {
       const partitions = new Partitions(database, { width, retentionDays });
       await partitions.makeAhead({ signal });
       signal.throwIfAborted();
-      const sink = new DatabaseSink(
-        new PostgresSink(database, partitions, journalId),
-        new Transcoder(new Dimensions()),
-      );
+      const sink = new DatabaseSink(new PostgresSink(database, partitions, journalId), rows);
       this.#isOpen = true;
       return { database, partitions, sink };
     } catch (error) {

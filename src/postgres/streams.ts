@@ -13,17 +13,14 @@ import { setImmediate } from "node:timers/promises";
 import type { JournalRecord } from "../journal.ts";
 import type { Counts } from "../sink.ts";
 import type { Batch } from "./batch.ts";
+import type { PreparedRows, RequestOfJournal } from "./prepared_rows.ts";
 import type { PostgresSink } from "./sink.ts";
-import type { Transcoder } from "./transcode.ts";
 
 /** Bytes of requests made into rows before others get their turn: a millisecond or two. */
 const TURN_BYTES = 64 << 10;
 
-/** What rows are made of. */
-export type Request = Pick<JournalRecord, "signal" | "body" | "arrivalUnixNano">;
-
-/** What makes requests into rows: a {@linkcode Transcoder}. */
-export type RequestTranscoder = Pick<Transcoder, "transcode" | "forget">;
+/** What makes requests into rows: {@linkcode PreparedRows}. */
+export type RowMaker = Pick<PreparedRows, "append" | "forget">;
 
 /** What became of slices. */
 export interface StoredSlices {
@@ -46,17 +43,17 @@ interface Stream {
 /** Stores slices of the journal side by side. Its calls must not overlap. */
 export class Streams {
   readonly #sink: PostgresSink;
-  readonly #transcoder: RequestTranscoder;
+  readonly #rows: RowMaker;
   readonly #batches: readonly Batch[];
 
   /** @param batches Memory for the rows, one for each slice. */
   constructor(
     sink: PostgresSink,
-    transcoder: RequestTranscoder,
+    rows: RowMaker,
     batches: readonly Batch[],
   ) {
     this.#sink = sink;
-    this.#transcoder = transcoder;
+    this.#rows = rows;
     this.#batches = batches;
   }
 
@@ -75,7 +72,7 @@ export class Streams {
     for (const [n, records] of slices.entries()) {
       const before = streams.at(-1);
       const ended = before === undefined ? signal : AbortSignal.any([signal, before.failed]);
-      const filled = fill(this.#batches[n]!, this.#transcoder, records, ended);
+      const filled = fill(this.#batches[n]!, this.#rows, records, ended);
       const to = records.at(-1)!.next;
       streams.push(this.#begin(filled, { from, to }, before, ended));
       // Its failure is the stream's. There is one thread to make rows on.
@@ -159,12 +156,12 @@ export function cut<R extends { readonly body: Uint8Array }>(
  *
  * @param signal Ends it.
  * @returns The batch.
- * @throws What the transcoder throws, or the signal's reason.
+ * @throws What the making of rows throws, or the signal's reason.
  */
 export async function fill(
   batch: Batch,
-  transcoder: RequestTranscoder,
-  requests: Iterable<Request>,
+  rows: RowMaker,
+  requests: Iterable<RequestOfJournal>,
   signal: AbortSignal,
 ): Promise<Batch> {
   // A call that was given up and is late must not touch what is used by the next one.
@@ -177,7 +174,7 @@ export async function fill(
       await setImmediate();
       signal.throwIfAborted();
     }
-    transcoder.transcode(request.signal, request.body, request.arrivalUnixNano, batch);
+    rows.append(request, batch);
     bytes += request.body.length;
   }
   return batch;

@@ -1,0 +1,119 @@
+/**
+ * Rows that were made when a request came, kept until the request is stored.
+ *
+ * A request has to be read whole to be checked, and reading it makes its rows. Where the delivery keeps
+ * up with what comes, it finds them here; where it does not, there is no room for them, and it makes
+ * them anew from the journal.
+ *
+ * @module
+ */
+
+import type { Signal } from "../record.ts";
+import { Batch, type RequestRows } from "./batch.ts";
+import type { Transcoded, Transcoder } from "./transcode.ts";
+
+/** A request of the journal. */
+export interface RequestOfJournal {
+  readonly signal: Signal;
+  /** OTLP protobuf. */
+  readonly body: Uint8Array;
+  /** Nanoseconds since 1970. */
+  readonly arrivalUnixNano: bigint;
+  /** Where it is in the journal. Undefined for what is only a part of a request. */
+  readonly position?: bigint;
+}
+
+/** A request that was checked. */
+export interface Checked extends Transcoded {
+  /** Keeps its rows, once it has its place in the journal. */
+  keep(position: bigint): void;
+}
+
+/** Bytes of rows that are kept. What goes beyond is made anew. */
+const MAX_BYTES = 8 << 20;
+
+/** Makes rows, and keeps those that will be asked for soon. One for each journal and its database. */
+export class PreparedRows {
+  readonly #transcoder: Transcoder;
+  readonly #maxBytes: number;
+  readonly #scratch = new Batch();
+  /** By position; requests get their places in order, so the first is the lowest. */
+  readonly #kept = new Map<bigint, RequestRows>();
+  #bytes = 0;
+  #used = 0;
+  #made = 0;
+  /** Changes when what was made before is of no use any more. */
+  #epoch = 0;
+
+  constructor(transcoder: Transcoder, maxBytes = MAX_BYTES) {
+    this.#transcoder = transcoder;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Requests whose rows were there, and those whose rows were made for a delivery. */
+  get stats(): { readonly used: number; readonly made: number; readonly bytes: number } {
+    return { used: this.#used, made: this.#made, bytes: this.#bytes };
+  }
+
+  /**
+   * Says which records of a request are valid, by making the rows that they will be.
+   *
+   * @throws {OtlpDecodeError} It is none.
+   * @throws {OtlpTooLargeError} Its rows take more than 256 MiB.
+   */
+  check(signal: Signal, body: Uint8Array, arrivalUnixNano: bigint): Checked {
+    const batch = this.#scratch;
+    try {
+      const result = this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
+      const fits = batch.count > 0 && this.#bytes + batch.bytes <= this.#maxBytes;
+      const rows = fits ? batch.taken(signal) : undefined;
+      const epoch = this.#epoch;
+      const keep = (position: bigint) => {
+        if (rows === undefined || epoch !== this.#epoch) return;
+        // The first copy of a request that came twice at once has its place already.
+        if (this.#kept.has(position) || this.#bytes + rows.bytes.length > this.#maxBytes) return;
+        this.#kept.set(position, rows);
+        this.#bytes += rows.bytes.length;
+      };
+      return { ...result, keep };
+    } finally {
+      batch.clear();
+    }
+  }
+
+  /**
+   * Appends the rows of a request to a batch.
+   *
+   * @throws What the transcoder throws; the batch is as it was.
+   */
+  append({ signal, body, arrivalUnixNano, position }: RequestOfJournal, batch: Batch): void {
+    const rows = position === undefined ? undefined : this.#take(position);
+    if (rows === undefined) {
+      this.#made++;
+      this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
+    } else {
+      this.#used++;
+      batch.put(rows);
+    }
+  }
+
+  /** Forgets what the database has of what rows name: the next ones bring all of it along. */
+  forget(): void {
+    this.#transcoder.forget();
+    this.#epoch++;
+    this.#kept.clear();
+    this.#bytes = 0;
+  }
+
+  /** The rows of a request. Those before it were passed by and are wanted by nobody. */
+  #take(position: bigint): RequestRows | undefined {
+    let found: RequestRows | undefined;
+    for (const [at, rows] of this.#kept) {
+      if (at > position) break;
+      if (at === position) found = rows;
+      this.#kept.delete(at);
+      this.#bytes -= rows.bytes.length;
+    }
+    return found;
+  }
+}
