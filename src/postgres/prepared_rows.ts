@@ -8,6 +8,7 @@
  * @module
  */
 
+import { BufferPool } from "../buffer_pool.ts";
 import type { Signal } from "../record.ts";
 import { Batch, type RequestRows } from "./batch.ts";
 import type { Transcoded, Transcoder } from "./transcode.ts";
@@ -32,13 +33,20 @@ export interface Checked extends Transcoded {
 /** Bytes of rows that are kept. What goes beyond is made anew. */
 const MAX_BYTES = 8 << 20;
 
+/** Rows, and the memory they are in. */
+interface Kept {
+  readonly rows: RequestRows;
+  readonly buffer: Uint8Array<ArrayBuffer>;
+}
+
 /** Makes rows, and keeps those that will be asked for soon. One for each journal and its database. */
 export class PreparedRows {
   readonly #transcoder: Transcoder;
   readonly #maxBytes: number;
   readonly #scratch = new Batch();
   /** By position; requests get their places in order, so the first is the lowest. */
-  readonly #kept = new Map<bigint, RequestRows>();
+  readonly #kept = new Map<bigint, Kept>();
+  readonly #pool: BufferPool;
   #bytes = 0;
   #used = 0;
   #made = 0;
@@ -48,6 +56,7 @@ export class PreparedRows {
   constructor(transcoder: Transcoder, maxBytes = MAX_BYTES) {
     this.#transcoder = transcoder;
     this.#maxBytes = maxBytes;
+    this.#pool = new BufferPool(maxBytes);
   }
 
   /** Requests whose rows were there, and those whose rows were made for a delivery. */
@@ -65,20 +74,26 @@ export class PreparedRows {
     const batch = this.#scratch;
     try {
       const result = this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
-      const fits = batch.count > 0 && this.#bytes + batch.bytes <= this.#maxBytes;
-      const rows = fits ? batch.taken(signal) : undefined;
+      const size = batch.of(signal).at;
+      if (batch.count === 0 || !this.#fits(size)) return { ...result, keep: () => {} };
+      const buffer = this.#pool.take(size);
+      const rows = batch.copied(signal, buffer);
       const epoch = this.#epoch;
       const keep = (position: bigint) => {
-        if (rows === undefined || epoch !== this.#epoch) return;
         // The first copy of a request that came twice at once has its place already.
-        if (this.#kept.has(position) || this.#bytes + rows.bytes.length > this.#maxBytes) return;
-        this.#kept.set(position, rows);
-        this.#bytes += rows.bytes.length;
+        const isWanted = epoch === this.#epoch && !this.#kept.has(position) && this.#fits(size);
+        if (!isWanted) return this.#pool.give(buffer);
+        this.#kept.set(position, { rows, buffer });
+        this.#bytes += size;
       };
       return { ...result, keep };
     } finally {
       batch.clear();
     }
+  }
+
+  #fits(size: number): boolean {
+    return this.#bytes + size <= this.#maxBytes;
   }
 
   /**
@@ -87,13 +102,14 @@ export class PreparedRows {
    * @throws What the transcoder throws; the batch is as it was.
    */
   append({ signal, body, arrivalUnixNano, position }: RequestOfJournal, batch: Batch): void {
-    const rows = position === undefined ? undefined : this.#take(position);
-    if (rows === undefined) {
+    const kept = position === undefined ? undefined : this.#take(position);
+    if (kept === undefined) {
       this.#made++;
       this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
     } else {
       this.#used++;
-      batch.put(rows);
+      batch.put(kept.rows);
+      this.#pool.give(kept.buffer);
     }
   }
 
@@ -106,14 +122,14 @@ export class PreparedRows {
   }
 
   /** The rows of a request. Those before it were passed by and are wanted by nobody. */
-  #take(position: bigint): RequestRows | undefined {
-    let found: RequestRows | undefined;
-    for (const [at, rows] of this.#kept) {
+  #take(position: bigint): Kept | undefined {
+    for (const [at, kept] of this.#kept) {
       if (at > position) break;
-      if (at === position) found = rows;
       this.#kept.delete(at);
-      this.#bytes -= rows.bytes.length;
+      this.#bytes -= kept.rows.bytes.length;
+      if (at === position) return kept;
+      this.#pool.give(kept.buffer);
     }
-    return found;
+    return undefined;
   }
 }
