@@ -1,9 +1,12 @@
 /**
  * Rows that were made when a request came, kept until the request is stored.
  *
- * A request has to be read whole to be checked, and reading it makes its rows. Where the delivery keeps
- * up with what comes, it finds them here; where it does not, there is no room for them, and it makes
- * them anew from the journal.
+ * A request has to be read whole to be checked, and reading it makes its rows. The delivery that keeps
+ * up with what comes finds them here; for one that is far behind they are not kept, and it makes them
+ * anew from the journal.
+ *
+ * Whoever brings more than a healthy delivery can take has to wait a moment, in which it catches up:
+ * that is cheaper for both than to make all rows twice. A delivery that has stopped delays nobody.
  *
  * @module
  */
@@ -32,6 +35,12 @@ export interface Checked extends Transcoded {
 
 /** Bytes of rows that are kept. What goes beyond is made anew. */
 const MAX_BYTES = 8 << 20;
+/** Requests wait while more of that is taken. */
+const WAIT_ABOVE = 0.5;
+/** For how long at most, in ms. */
+const MAX_WAIT_MS = 250;
+/** A delivery that has asked for nothing for so long has stopped, in ms. */
+const STOPPED_MS = 1_000;
 
 /** Rows, and the memory they are in. */
 interface Kept {
@@ -47,14 +56,28 @@ export class PreparedRows {
   /** By position; requests get their places in order, so the first is the lowest. */
   readonly #kept = new Map<bigint, Kept>();
   readonly #pool: BufferPool;
+  readonly #clock: () => number;
+  /** When a delivery last asked for rows. */
+  #asked = -Infinity;
+  /** Called when it did. */
+  readonly #waiting = new Set<() => void>();
   #bytes = 0;
   #used = 0;
   #made = 0;
   /** Changes when what was made before is of no use any more. */
   #epoch = 0;
 
-  constructor(transcoder: Transcoder, maxBytes = MAX_BYTES) {
+  /**
+   * @param maxBytes Bytes of rows that are kept.
+   * @param clock A monotonic clock in ms.
+   */
+  constructor(
+    transcoder: Transcoder,
+    maxBytes: number = MAX_BYTES,
+    clock: () => number = () => performance.now(),
+  ) {
     this.#transcoder = transcoder;
+    this.#clock = clock;
     this.#maxBytes = maxBytes;
     this.#pool = new BufferPool(maxBytes);
   }
@@ -62,6 +85,35 @@ export class PreparedRows {
   /** Requests whose rows were there, and those whose rows were made for a delivery. */
   get stats(): { readonly used: number; readonly made: number; readonly bytes: number } {
     return { used: this.#used, made: this.#made, bytes: this.#bytes };
+  }
+
+  /**
+   * Waits while a delivery that goes on has much to catch up with, for a quarter of a second at most.
+   *
+   * @throws The reason of `abort`.
+   */
+  async room(abort?: AbortSignal): Promise<void> {
+    if (!this.#isBehind) return;
+    abort?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = () => {
+      if (!this.#isBehind) resolve();
+    };
+    const onAbort = () => reject(abort!.reason);
+    const timer = setTimeout(resolve, MAX_WAIT_MS);
+    this.#waiting.add(look);
+    abort?.addEventListener("abort", onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(look);
+      abort?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  get #isBehind(): boolean {
+    return this.#bytes > this.#maxBytes * WAIT_ABOVE && this.#clock() - this.#asked < STOPPED_MS;
   }
 
   /**
@@ -102,7 +154,9 @@ export class PreparedRows {
    * @throws What the transcoder throws; the batch is as it was.
    */
   append({ signal, body, arrivalUnixNano, position }: RequestOfJournal, batch: Batch): void {
+    this.#asked = this.#clock();
     const kept = position === undefined ? undefined : this.#take(position);
+    for (const look of this.#waiting) look();
     if (kept === undefined) {
       this.#made++;
       this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
