@@ -38,6 +38,8 @@ export interface Bench extends AsyncDisposable {
   readonly abort: AbortSignal;
   /** Makes an empty database and returns its URL. */
   newDatabase(): Promise<string>;
+  /** Drops such a database. */
+  dropDatabase(url: string): Promise<void>;
   /** Seconds of CPU of all processes of Postgres. */
   postgresSeconds(): Promise<number>;
 }
@@ -82,6 +84,9 @@ export async function startBench(settings: Settings, abort: AbortSignal): Promis
       const url = new URL(server.url);
       url.pathname = `/${name}`;
       return url.href;
+    },
+    async dropDatabase(url) {
+      await admin.query(`drop database ${new URL(url).pathname.slice(1)} with (force)`);
     },
     postgresSeconds: () => cpuSeconds(Number(row!.pid), true),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),

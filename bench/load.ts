@@ -62,7 +62,7 @@ export interface LoadCommand {
 
 /** Records of the bodies that are made; they are sent again and again with other values. */
 const DISTINCT_RECORDS = 16_384;
-const MAX_BODIES = 1_024;
+const MAX_BODIES = 2_048;
 /** A refused request is sent again after so long, unless the answer says otherwise. */
 const REFUSED_MS = 100;
 
@@ -72,42 +72,41 @@ interface Message {
   write(target: Uint8Array, offset: number): void;
 }
 
+/** Bodies of one form. */
+interface Prepared {
+  readonly bodies: readonly VaryingBody[];
+  /** How much later than the bodies say the next request happened. */
+  laterNanos(): number;
+}
+
+/** Two ways of sending are compared in turn, so the bodies of two forms are kept. */
+const MAX_PREPARED = 2;
+
 /** The messages of the run that was prepared last. */
 class Messages {
-  #form = "";
-  #bodies: VaryingBody[] = [];
+  readonly #prepared = new Map<string, Prepared>();
+  #current: Prepared | undefined;
   #compressed: Uint8Array[] = [];
-  /** How much later than the bodies say the next request of each service happened. */
-  #laterNanos = () => 0;
   readonly #random = seeded(Date.now());
 
   /** Encodes what can be before the clock runs. */
   prepare({ form, requests }: LoadRun): void {
-    const { compression, startUnixNano, ...options } = form;
-    const { signal, encoding, batch: records, shape } = options;
-    const key = JSON.stringify([startUnixNano, options]);
-    if (key !== this.#form) {
-      const bodies = Math.max(Math.ceil(DISTINCT_RECORDS / records), 4 * shape.services);
-      this.#bodies = varyingBodies({
-        signal,
-        encoding,
-        bodies: Math.min(bodies, MAX_BODIES),
-        records,
-        shape,
-        startUnixNano: BigInt(startUnixNano),
-      });
-      // Each service goes on in time where its last request ended.
-      let sent = 0;
-      this.#laterNanos = () => Math.floor(sent++ / shape.services) * records * RECORD_NANOS;
-      this.#form = key;
-    }
+    const { compression, ...options } = form;
+    const key = JSON.stringify(options);
+    const prepared = this.#prepared.get(key) ?? prepare(form, requests);
+    this.#current = prepared;
+    this.#prepared.delete(key);
+    this.#prepared.set(key, prepared);
+    const [oldest] = this.#prepared.keys();
+    if (this.#prepared.size > MAX_PREPARED) this.#prepared.delete(oldest!);
+
     this.#compressed = [];
     if (compression === "identity") return;
     // What is compressed cannot be varied any more, so all of it is made before.
     for (let n = 0; n < requests; n++) {
-      const body = this.#bodies[n % this.#bodies.length]!;
-      const plain = new Uint8Array(body.bytes.length);
-      body.write(this.#random, this.#laterNanos(), plain, 0);
+      const { length, write } = this.of(n);
+      const plain = new Uint8Array(length);
+      write(plain, 0);
       this.#compressed.push(gzipSync(plain));
     }
   }
@@ -118,13 +117,32 @@ class Messages {
     if (bytes !== undefined) {
       return { length: bytes.length, write: (target, offset) => target.set(bytes, offset) };
     }
-    const body = this.#bodies[request % this.#bodies.length]!;
-    const laterNanos = this.#laterNanos();
+    const { bodies, laterNanos } = this.#current!;
+    const body = bodies[request % bodies.length]!;
+    const later = laterNanos();
     return {
       length: body.bytes.length,
-      write: (target, offset) => body.write(this.#random, laterNanos, target, offset),
+      write: (target, offset) => body.write(this.#random, later, target, offset),
     };
   }
+}
+
+function prepare(form: Form, requests: number): Prepared {
+  const { signal, encoding, batch: records, shape, startUnixNano } = form;
+  const bodies = Math.max(Math.ceil(DISTINCT_RECORDS / records), 4 * shape.services);
+  // Each service goes on in time where its last request ended.
+  let sent = 0;
+  return {
+    bodies: varyingBodies({
+      signal,
+      encoding,
+      bodies: Math.min(bodies, MAX_BODIES, requests),
+      records,
+      shape,
+      startUnixNano: BigInt(startUnixNano),
+    }),
+    laterNanos: () => Math.floor(sent++ / shape.services) * records * RECORD_NANOS,
+  };
 }
 
 /** Sends what was prepared. */

@@ -33,7 +33,7 @@ export function logRequest(
         mint.text("thread.name", `worker-${mint.below(16)}`),
         mint.text("http.request.method", mint.pick(METHODS)),
         mint.text("http.route", mint.pick(ROUTES)),
-        mint.unique("enduser.id", `user-${mint.below(100_000)}`),
+        mint.text("enduser.id", `user-${mint.below(100_000)}`),
         mint.unique("request.id", mint.fresh(16)),
       ],
       droppedAttributesCount: 0,

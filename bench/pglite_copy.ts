@@ -18,7 +18,9 @@ export interface PGliteCopy {
 if (import.meta.main) {
   const [folder, table] = Deno.args;
   const database = await PGlite.create({ dataDir: folder! });
-  const { blob } = await database.query(`copy ${table} to '/dev/blob' (format binary)`);
+  const { blob } = await database.query(
+    `copy (select * from ${table} order by tableoid, ctid) to '/dev/blob' (format binary)`,
+  );
   let copy: PGliteCopy | undefined;
   // The first time warms up.
   for (let round = 0; round < 2; round++) {

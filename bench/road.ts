@@ -35,10 +35,12 @@ export interface Arrival {
   readonly report: LoadReport;
 }
 
+const DAY_MS = 86_400_000;
+
 /** How often a collector is asked whether it is done, in milliseconds. */
 const POLL_MS = 20;
 
-/** A collector with a database of its own. Disposing kills it. */
+/** A collector with a database of its own. Disposing kills it and removes what it wrote. */
 export class Road implements AsyncDisposable {
   readonly dataDir: string;
   /** The database, by URL; undefined when it is embedded. */
@@ -48,6 +50,7 @@ export class Road implements AsyncDisposable {
   readonly #bench: Bench;
   readonly #collector: RunningCollector;
   readonly #database: Database | undefined;
+  readonly #kill = () => void this.#collector[Symbol.asyncDispose]();
 
   private constructor(
     bench: Bench,
@@ -60,6 +63,8 @@ export class Road implements AsyncDisposable {
     this.url = url;
     this.at = at;
     this.#database = url === undefined ? undefined : pg(url, { maxConnections: 1 });
+    // Killed with the first word of an end, because nothing else would end it if we did not get to.
+    bench.abort.addEventListener("abort", this.#kill);
   }
 
   /**
@@ -76,11 +81,13 @@ export class Road implements AsyncDisposable {
     const url = kind === "server" ? await bench.newDatabase() : undefined;
     const dataDir = await Deno.makeTempDir({ dir: bench.folder, prefix: "data-" });
     const args = url === undefined ? [] : ["--database", url];
-    const road = new Road(bench, await startCollector({ args, dataDir }), { dataDir, url, at });
+    await using starting = new AsyncDisposableStack();
+    const collector = await startCollector({ args, dataDir });
+    const road = starting.use(new Road(bench, collector, { dataDir, url, at }));
     if (road.#database !== undefined) {
-      const days = [at.getTime(), at.getTime() + 86_400_000].map((ms) => new Date(ms));
-      await makePlain(road.#database, days[0]!, days[1]!);
+      await makePlain(road.#database, at, new Date(at.getTime() + DAY_MS));
     }
+    starting.move();
     return road;
   }
 
@@ -141,8 +148,11 @@ export class Road implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#bench.abort.removeEventListener("abort", this.#kill);
     await this.#collector[Symbol.asyncDispose]();
     await this.#database?.close();
+    if (this.url !== undefined) await this.#bench.dropDatabase(this.url);
+    await Deno.remove(this.dataDir, { recursive: true });
   }
 
   #counted(): Counted {

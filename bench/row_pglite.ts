@@ -20,16 +20,19 @@ const SHARE = 4;
 
 /** Measures it. */
 export async function embedded(bench: Bench): Promise<Line[]> {
-  const { settings: { alternations, signals } } = bench;
+  const { alternations, signals, batch } = bench.settings;
+  const records = Math.max(bench.settings.records / SHARE, batch);
   const lines: Line[] = [];
   for (const signal of signals) {
     const all: Sample[] = [];
     const copies: Sample[] = [];
     for (let n = 0; n < alternations; n++) {
       say(`PGlite, ${RECORDS[signal]}: ${n + 1} of ${alternations}`);
-      const { sample, dataDir } = await allTheWay(bench, signal);
-      all.push(sample);
-      copies.push(await copied(bench, `${dataDir}/pglite`, signal));
+      await using road = await Road.open(bench, "embedded");
+      await road.run({ signal, records: records / 2 });
+      all.push((await road.run({ signal, records })).sample);
+      await road.stop();
+      copies.push(await copied(bench, `${road.dataDir}/pglite`, signal));
     }
     lines.push(comparison(
       {
@@ -42,18 +45,6 @@ export async function embedded(bench: Bench): Promise<Line[]> {
     ));
   }
   return lines;
-}
-
-async function allTheWay(
-  bench: Bench,
-  signal: Signal,
-): Promise<{ sample: Sample; dataDir: string }> {
-  const records = Math.max(bench.settings.records / SHARE | 0, bench.settings.batch);
-  await using road = await Road.open(bench, "embedded");
-  await road.run({ signal, records: records / 2 });
-  const { sample } = await road.run({ signal, records });
-  await road.stop();
-  return { sample, dataDir: road.dataDir };
 }
 
 async function copied(bench: Bench, folder: string, signal: Signal): Promise<Sample> {

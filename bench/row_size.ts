@@ -9,7 +9,7 @@
 import type { Signal } from "../src/record.ts";
 import { runCollector } from "../tests/collector_process.ts";
 import { type Bench, say } from "./bench.ts";
-import { type Bytes, bytesOf, emptied, fillPlain, RECORDS, tableOf } from "./layouts.ts";
+import { type Bytes, bytesOf, fillPlain, RECORDS, tableOf } from "./layouts.ts";
 import { copyIn, copyOut } from "./copy_baseline.ts";
 import { Road } from "./road.ts";
 import { type Goal, type Line, spreadOf } from "./table.ts";
@@ -60,7 +60,6 @@ async function sizeOf(bench: Bench, signal: Signal): Promise<Line[]> {
   if (row!.sealed !== true) throw new Error(`Cannot measure: maintain sealed nothing: ${stderr}`);
   await database.query(`reindex table ${files.table}`);
   const sealed = await measure();
-  await emptied(database, signal);
 
   return Object.entries({ open, sealed }).map(([state, { ours, plain }]) => ({
     row: "size",

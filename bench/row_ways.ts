@@ -15,6 +15,8 @@ import { comparison, type Goal, type Line, type Sample } from "./table.ts";
 interface Way {
   readonly what: string;
   readonly trip: Omit<Trip, "signal">;
+  /** What it is compared with. @default as in the settings */
+  readonly usual?: Omit<Trip, "signal">;
   readonly goal?: number;
 }
 
@@ -30,15 +32,24 @@ export async function encodings(bench: Bench): Promise<Line[]> {
   return await compare(bench, "encodings", ways);
 }
 
-/** Values that never repeat, and more services. */
+/** A service sends this many records at once where there are many services. */
+const SERVICE_BATCH = 64;
+
+/** Values that never repeat, and other numbers of services. */
 export async function cardinality(bench: Bench): Promise<Line[]> {
-  const services = [1, 100, 1_000].map((services): Way => ({
-    what: `${services} service(s) : 10`,
-    trip: { shape: { services, distinct: false } },
-  }));
+  const services = [1, 100, 1_000].map((services): Way => {
+    // Each service sends at least twice.
+    const records = Math.max(bench.settings.records, 2 * services * SERVICE_BATCH);
+    const usual = { batch: SERVICE_BATCH, records };
+    return {
+      what: `${services} service(s) : 10, in requests of ${SERVICE_BATCH}`,
+      trip: { ...usual, shape: { services, distinct: false } },
+      usual,
+    };
+  });
   const distinct = { services: 10, distinct: true };
   return await compare(bench, "cardinality", [
-    { what: "all attributes different : typical", trip: { shape: distinct }, goal: 0.6 },
+    { what: "all texts of attributes different : typical", trip: { shape: distinct }, goal: 0.6 },
     ...services,
   ]);
 }
@@ -62,13 +73,16 @@ export async function shape(bench: Bench): Promise<Line[]> {
 async function compare(bench: Bench, row: string, ways: readonly Way[]): Promise<Line[]> {
   const lines: Line[] = [];
   for (const signal of bench.settings.signals) {
-    for (const { what, trip, goal } of ways) {
+    for (const way of ways) {
+      const { what, trip, goal } = way;
       if (signal === "metrics" && trip.encoding === "json") continue;
-      const { ours, usual } = await alternate(bench, signal, trip, `${row}: ${what}`);
+      const { ours, baseline } = await alternate(bench, signal, way, `${row}: ${what}`);
       const limit: { goal?: Goal } = goal === undefined
         ? {}
         : { goal: { limit: goal, at: "least" } };
-      lines.push(comparison({ row, what: `${RECORDS[signal]}, ${what}`, ...limit }, ours, usual));
+      lines.push(
+        comparison({ row, what: `${RECORDS[signal]}, ${what}`, ...limit }, ours, baseline),
+      );
     }
   }
   return lines;
@@ -77,16 +91,16 @@ async function compare(bench: Bench, row: string, ways: readonly Way[]): Promise
 async function alternate(
   bench: Bench,
   signal: Signal,
-  trip: Omit<Trip, "signal">,
+  { trip, usual = {} }: Way,
   what: string,
-): Promise<{ ours: Sample[]; usual: Sample[] }> {
+): Promise<{ ours: Sample[]; baseline: Sample[] }> {
   const { alternations } = bench.settings;
   await using road = await Road.open(bench);
   const ours: Sample[] = [];
-  const usual: Sample[] = [];
+  const baseline: Sample[] = [];
   const steps = [
     async () => ours.push((await road.run({ ...trip, signal })).sample),
-    async () => usual.push((await road.run({ signal })).sample),
+    async () => baseline.push((await road.run({ ...usual, signal })).sample),
   ];
   say(`${what}, ${RECORDS[signal]}: warming up`);
   // The first round warms up both.
@@ -97,5 +111,5 @@ async function alternate(
     }
     say(`${what}, ${RECORDS[signal]}: ${n} of ${alternations}`);
   }
-  return { ours: ours.slice(1), usual: usual.slice(1) };
+  return { ours: ours.slice(1), baseline: baseline.slice(1) };
 }

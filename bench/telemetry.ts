@@ -163,7 +163,7 @@ export function traceRequest(
         mint.int("server.port", 8443),
         mint.text("network.protocol.version", "1.1"),
         mint.unique("url.path", `/api/orders/${mint.fresh(6)}/items`),
-        mint.unique("enduser.id", `user-${mint.below(100_000)}`),
+        mint.text("enduser.id", `user-${mint.below(100_000)}`),
         mint.unique(
           "session.id",
           `${mint.fresh(8)}-${mint.fresh(4)}-${mint.fresh(4)}-${mint.fresh(12)}`,

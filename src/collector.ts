@@ -29,7 +29,7 @@ import { prometheusText } from "./prometheus.ts";
 import { replayStored } from "./replay_stored.ts";
 import { RequestError } from "./request_error.ts";
 import { classify } from "./retry.ts";
-import { type Admin, handler, type Store } from "./server.ts";
+import { type Admin, handler, RequestBodies, type Store } from "./server.ts";
 import { querySql } from "./sql_query.ts";
 import { statsJson } from "./stats_json.ts";
 import { type AdapterParts, countsOf, runSubcommand } from "./subcommands.ts";
@@ -95,6 +95,8 @@ async function serve(settings: Settings): Promise<void> {
 
   const answer = handler({
     store: storeUntil(stopping, closing.signal, adapter),
+    // The journal on disk keeps nothing of a body that was answered for.
+    bodies: new RequestBodies({ lend: true }),
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,

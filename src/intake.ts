@@ -94,7 +94,7 @@ export class Intake {
   }
 
   /**
-   * Waits for room in the journal.
+   * Waits for room in the journal, and a moment for a database that is catching up.
    *
    * @param onFull Called when there is none: it may make some.
    * @throws {UnavailableError} There is none for too long.
@@ -105,6 +105,7 @@ export class Intake {
       const room = this.#journal.room(abort && { signal: abort });
       if (this.#journal.stats.waiting > 0) onFull();
       await room;
+      await this.#rows.room(abort);
     } catch (error) {
       throw asUnavailable(error);
     }

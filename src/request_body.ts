@@ -20,6 +20,7 @@
 import { inspect } from "node:util";
 import { createGunzip } from "node:zlib";
 import { z } from "zod";
+import { BufferPool } from "./buffer_pool.ts";
 import { ByteBudget, type ByteLease } from "./byte_budget.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -28,6 +29,8 @@ const MiB = 1024 * 1024;
 const SMALL_BYTES = MiB;
 /** What a body without a declared length reserves at first. */
 const UNDECLARED_BYTES = 64 * 1024;
+/** Memory of bodies that is kept to be lent again. */
+const LENT_BYTES = 16 * MiB;
 /** What a decompressed body reserves at first; doubled when it is too little. */
 const FIRST_INFLATED_BYTES = 64 * 1024;
 
@@ -57,6 +60,13 @@ export interface BodyLimits {
    */
   readonly readingBytes?: number;
   /**
+   * Whether bodies are only lent: the memory of one is used again once the promise of `deliver` has
+   * settled. For a store that keeps nothing of them.
+   *
+   * @default {false}
+   */
+  readonly lend?: boolean;
+  /**
    * How long a body may take to arrive once it is being read, in milliseconds; slower ones get 408.
    *
    * @default {30_000}
@@ -76,6 +86,7 @@ const limitsSchema = z.strictObject({
   bodyBytes: bytes.default(16 * MiB),
   inflatedBytes: bytes.default(64 * MiB),
   readingBytes: bytes.min(4 * SMALL_BYTES).default(64 * MiB),
+  lend: z.boolean().default(false),
   readTimeoutMs: milliseconds.default(30_000),
   waitTimeoutMs: milliseconds.default(30_000),
 }).superRefine(({ bodyBytes, readingBytes }, context) => {
@@ -93,8 +104,9 @@ class Gathered {
   #bytes: Uint8Array;
   #length = 0;
 
-  constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity);
+  /** @param bytes Memory to begin with. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
   }
 
   get length(): number {
@@ -154,6 +166,7 @@ export class RequestBodies {
   readonly #inflated: ByteBudget;
   /** Who holds its one byte may decompress. */
   readonly #turn = new ByteBudget(1);
+  readonly #pool = new BufferPool(LENT_BYTES);
   #heldHighWater = 0;
 
   /**
@@ -201,7 +214,7 @@ export class RequestBodies {
    *
    * @param request The request. Its signal ends every wait.
    * @param encoding How its body is compressed.
-   * @param deliver What to do with the body, which is its own from then on.
+   * @param deliver What to do with the body, which is its own from then on, unless bodies are lent.
    * @returns What `deliver` resolves to.
    * @throws {RequestError} 400 for a body that is cut or corrupt, 408 for one that is too slow, 413
    * for one that is too large, 503 when there was no memory in time.
@@ -225,7 +238,7 @@ export class RequestBodies {
     let room = declared ?? Math.min(UNDECLARED_BYTES, bodyBytes);
     const lane = room <= SMALL_BYTES ? this.#small : this.#large;
     const lease = held.use(await this.#reserve(lane, room, request.signal));
-    const body = new Gathered(room);
+    const body = new Gathered(this.#memoryFor(declared, held) ?? new Uint8Array(room));
     const late = new AbortController();
     const start = () =>
       setTimeout(() => {
@@ -256,6 +269,17 @@ export class RequestBodies {
     return body.finish();
   }
 
+  /** Memory that is lent, for a body whose length is known. */
+  #memoryFor(
+    declared: number | undefined,
+    held: DisposableStack,
+  ): Uint8Array<ArrayBuffer> | undefined {
+    if (!this.#limits.lend || declared === undefined) return undefined;
+    const buffer = this.#pool.take(declared);
+    held.defer(() => this.#pool.give(buffer));
+    return buffer;
+  }
+
   async #inflate<T>(
     sent: Uint8Array,
     signal: AbortSignal,
@@ -268,7 +292,7 @@ export class RequestBodies {
       using _turn = await this.#reserve(this.#turn, 1, signal);
       const first = Math.min(FIRST_INFLATED_BYTES, limit);
       held.use(await this.#reserve(this.#inflated, first, signal));
-      const body = new Gathered(first);
+      const body = new Gathered(new Uint8Array(first));
       for await (const chunk of gunzip(sent)) {
         signal.throwIfAborted();
         if (body.length + chunk.length > limit) throw tooLarge(limit, " decompressed");

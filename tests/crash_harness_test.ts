@@ -144,7 +144,9 @@ Deno.test("the load of the crash harness knows what was acknowledged, and sends 
     const body = (await request.bytes()).toHex();
     bodies.set(body, (bodies.get(body) ?? 0) + 1);
     if (bodies.size === 60) enough.abort();
-    if (refuse && ++requests % 3 === 0) return new Response("{}", { status: 503 });
+    // Of the last ones none is taken, so that some are left to be sent again.
+    const isRefused = refuse && (++requests % 3 === 0 || enough.signal.aborted);
+    if (isRefused) return new Response("{}", { status: 503 });
     const headers = { "content-type": request.headers.get("content-type")! };
     return new Response(headers["content-type"].endsWith("json") ? "{}" : null, { headers });
   });

@@ -10,8 +10,9 @@ import { logs, numbers, points, spans } from "./requests.ts";
 
 const ARRIVAL = 1_764_000_000_000_000_000n;
 
-function prepared(maxBytes?: number): PreparedRows {
-  return new PreparedRows(new Transcoder(new Dimensions(() => 1_764_000_000_000)), maxBytes);
+function prepared(maxBytes?: number, clock?: () => number): PreparedRows {
+  const transcoder = new Transcoder(new Dimensions(() => 1_764_000_000_000));
+  return new PreparedRows(transcoder, maxBytes, clock);
 }
 
 function request(signal: Signal, body: Uint8Array, position: bigint): RequestOfJournal {
@@ -125,4 +126,50 @@ Deno.test("what is being checked takes nothing of a batch that is being filled",
   rows.append(other!, batch);
   rows.append({ ...first!, position: 500n }, batch);
   assert.deepEqual(contents(batch), afresh([first!, other!, first!]));
+});
+
+/** Whether a promise settles without more than what is under way. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  promise.then(() => settled = true, () => settled = true);
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  return settled;
+}
+
+Deno.test("requests wait for a delivery that is behind, until it has caught up, has stopped, or not long", async () => {
+  let now = 0;
+  const rows = prepared(10_000, () => now);
+  const requests = numbers(0, 6).map((n) =>
+    request("traces", spans(numbers(n * 10 + 1, 10), TIME), BigInt(n))
+  );
+  for (const { signal, body, position } of requests) {
+    rows.check(signal, body, ARRIVAL).keep(position!);
+  }
+  assert.ok(rows.stats.bytes > 5_000);
+  // Nobody has asked for any: there is no delivery to wait for.
+  await rows.room();
+  const batch = new Batch();
+  rows.append(requests[0]!, batch);
+
+  const reason = new Error("gone");
+  const giveUp = new AbortController();
+  const [gone, patient] = [rows.room(giveUp.signal), rows.room()];
+  assert.deepEqual([await isSettled(gone), await isSettled(patient)], [false, false]);
+  giveUp.abort(reason);
+  await assert.rejects(gone, reason);
+  await assert.rejects(rows.room(giveUp.signal), reason);
+  while (rows.stats.bytes > 5_000) {
+    assert.equal(await isSettled(patient), false);
+    rows.append(requests[rows.stats.used]!, batch);
+  }
+  assert.equal(await isSettled(patient), true);
+
+  for (const { signal, body, position } of requests) {
+    rows.check(signal, body, ARRIVAL).keep(position! + 100n);
+  }
+  now += 999;
+  // A quarter of a second, whatever the delivery does.
+  await rows.room();
+  now += 1;
+  assert.equal(await isSettled(rows.room()), true);
 });

@@ -213,6 +213,38 @@ Deno.test("memory is held until the delivery is done, and given back when it fai
   assert.equal(bodies.heldBytes, 0);
 });
 
+Deno.test("memory that is lent is nobody else's until the delivery has settled, and then used again", async () => {
+  const bodies = new RequestBodies({ lend: true });
+  const buffers = new Set<ArrayBufferLike>();
+  /** Delivers a body, and looks at it until `end` is called. */
+  const deliver = async (value: number, length: number) => {
+    const taken = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    const sent = new Uint8Array(length).fill(value);
+    const done = bodies.receive(post(sent, { declared: length }), "identity", async (body) => {
+      buffers.add(body.buffer);
+      taken.resolve();
+      await end.promise;
+      assert.deepEqual(body, sent);
+      if (value % 3 === 0) throw new Error("not stored");
+    });
+    await taken.promise;
+    return async () => {
+      end.resolve();
+      await done.catch(({ message }) => assert.equal(message, "not stored"));
+    };
+  };
+  const held: (() => Promise<void>)[] = [];
+  for (let n = 1; n < 100; n++) {
+    held.push(await deliver(n, 1_000 * (n % 7) + 1));
+    // Some end early, some late.
+    if (n % 2 === 0) await held.splice(n % held.length, 1)[0]!();
+    if (held.length > 5) await held.shift()!();
+  }
+  for (const end of held) await end();
+  assert.ok(buffers.size < 15, `${buffers.size} buffers`);
+});
+
 Deno.test("200 slow senders of 4 MiB hold no more than the budget, and all of them arrive", async () => {
   const bodies = new RequestBodies();
   const senders = Array.from({ length: 200 }, sender);

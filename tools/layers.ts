@@ -13,9 +13,18 @@ import { pathToFileURL } from "node:url";
 
 /** Layer 0 first. `mod.ts` stands beside `src/`. */
 export const LAYERS: readonly (readonly (readonly string[])[])[] = [
-  [["record.ts"], ["reason.ts"], ["protobuf.ts"], ["retry.ts"], ["breaker.ts"], ["assets.ts"], [
-    "journal_files.ts",
-  ]],
+  [
+    ["record.ts"],
+    ["reason.ts"],
+    ["buffer_pool.ts"],
+    ["protobuf.ts"],
+    ["retry.ts"],
+    ["breaker.ts"],
+    ["assets.ts"],
+    [
+      "journal_files.ts",
+    ],
+  ],
   [
     ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts", "otlp_split.ts"],
     [

@@ -9,8 +9,9 @@ import type { DamageLog } from "./damage.ts";
 import { codeOf, type JournalFiles } from "../journal_files.ts";
 import { scan, type Segment, type StoredRecord } from "./segment.ts";
 
-/** The least that is read from a file at a time. */
-const CHUNK_BYTES = 64 << 10;
+/** What is read from a file at a time: at least, and at most unless a record is longer. */
+const MIN_CHUNK_BYTES = 64 << 10;
+const MAX_CHUNK_BYTES = 1 << 20;
 
 /** Reads segments in pieces of about what it is asked for. */
 export class SegmentReader {
@@ -29,7 +30,9 @@ export class SegmentReader {
   async read(from: bigint, { maxBytes, maxRecords }: ReadBounds): Promise<StoredRecord[]> {
     const records: StoredRecord[] = [];
     let bytes = 0;
-    for await (const record of this.#from(from, Math.max(maxBytes, CHUNK_BYTES))) {
+    // The record at the end of a chunk is read again with the next one: those may not be too long.
+    const chunkBytes = Math.min(Math.max(maxBytes, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES);
+    for await (const record of this.#from(from, chunkBytes)) {
       bytes += record.body.length;
       if (records.length > 0 && bytes > maxBytes) break;
       records.push(record);

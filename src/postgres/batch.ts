@@ -134,12 +134,17 @@ export class Batch {
     return this[signal];
   }
 
-  /** A copy of all that is in it, which has to be the rows of one request. */
-  taken(signal: Signal): RequestRows {
+  /**
+   * A copy of all that is in it, which has to be the rows of one request.
+   *
+   * @param into Memory for the tuples, long enough.
+   */
+  copied(signal: Signal, into: Uint8Array): RequestRows {
     const { bytes, at, count, replaced, hours } = this.of(signal);
+    into.set(bytes.subarray(0, at));
     return {
       signal,
-      bytes: bytes.slice(0, at),
+      bytes: into.subarray(0, at),
       count,
       replaced,
       hours: [...hours],

@@ -1,13 +1,17 @@
 /**
  * Rows that were made when a request came, kept until the request is stored.
  *
- * A request has to be read whole to be checked, and reading it makes its rows. Where the delivery keeps
- * up with what comes, it finds them here; where it does not, there is no room for them, and it makes
- * them anew from the journal.
+ * A request has to be read whole to be checked, and reading it makes its rows. The delivery that keeps
+ * up with what comes finds them here; for one that is far behind they are not kept, and it makes them
+ * anew from the journal.
+ *
+ * Whoever brings more than a healthy delivery can take has to wait a moment, in which it catches up:
+ * that is cheaper for both than to make all rows twice. A delivery that has stopped delays nobody.
  *
  * @module
  */
 
+import { BufferPool } from "../buffer_pool.ts";
 import type { Signal } from "../record.ts";
 import { Batch, type RequestRows } from "./batch.ts";
 import type { Transcoded, Transcoder } from "./transcode.ts";
@@ -31,6 +35,18 @@ export interface Checked extends Transcoded {
 
 /** Bytes of rows that are kept. What goes beyond is made anew. */
 const MAX_BYTES = 8 << 20;
+/** Requests wait while more of that is taken. */
+const WAIT_ABOVE = 0.5;
+/** For how long at most, in ms. */
+const MAX_WAIT_MS = 250;
+/** A delivery that has asked for nothing for so long has stopped, in ms. */
+const STOPPED_MS = 1_000;
+
+/** Rows, and the memory they are in. */
+interface Kept {
+  readonly rows: RequestRows;
+  readonly buffer: Uint8Array<ArrayBuffer>;
+}
 
 /** Makes rows, and keeps those that will be asked for soon. One for each journal and its database. */
 export class PreparedRows {
@@ -38,21 +54,66 @@ export class PreparedRows {
   readonly #maxBytes: number;
   readonly #scratch = new Batch();
   /** By position; requests get their places in order, so the first is the lowest. */
-  readonly #kept = new Map<bigint, RequestRows>();
+  readonly #kept = new Map<bigint, Kept>();
+  readonly #pool: BufferPool;
+  readonly #clock: () => number;
+  /** When a delivery last asked for rows. */
+  #asked = -Infinity;
+  /** Called when it did. */
+  readonly #waiting = new Set<() => void>();
   #bytes = 0;
   #used = 0;
   #made = 0;
   /** Changes when what was made before is of no use any more. */
   #epoch = 0;
 
-  constructor(transcoder: Transcoder, maxBytes = MAX_BYTES) {
+  /**
+   * @param maxBytes Bytes of rows that are kept.
+   * @param clock A monotonic clock in ms.
+   */
+  constructor(
+    transcoder: Transcoder,
+    maxBytes: number = MAX_BYTES,
+    clock: () => number = () => performance.now(),
+  ) {
     this.#transcoder = transcoder;
+    this.#clock = clock;
     this.#maxBytes = maxBytes;
+    this.#pool = new BufferPool(maxBytes);
   }
 
   /** Requests whose rows were there, and those whose rows were made for a delivery. */
   get stats(): { readonly used: number; readonly made: number; readonly bytes: number } {
     return { used: this.#used, made: this.#made, bytes: this.#bytes };
+  }
+
+  /**
+   * Waits while a delivery that goes on has much to catch up with, for a quarter of a second at most.
+   *
+   * @throws The reason of `abort`.
+   */
+  async room(abort?: AbortSignal): Promise<void> {
+    if (!this.#isBehind) return;
+    abort?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = () => {
+      if (!this.#isBehind) resolve();
+    };
+    const onAbort = () => reject(abort!.reason);
+    const timer = setTimeout(resolve, MAX_WAIT_MS);
+    this.#waiting.add(look);
+    abort?.addEventListener("abort", onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(look);
+      abort?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  get #isBehind(): boolean {
+    return this.#bytes > this.#maxBytes * WAIT_ABOVE && this.#clock() - this.#asked < STOPPED_MS;
   }
 
   /**
@@ -65,20 +126,26 @@ export class PreparedRows {
     const batch = this.#scratch;
     try {
       const result = this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
-      const fits = batch.count > 0 && this.#bytes + batch.bytes <= this.#maxBytes;
-      const rows = fits ? batch.taken(signal) : undefined;
+      const size = batch.of(signal).at;
+      if (batch.count === 0 || !this.#fits(size)) return { ...result, keep: () => {} };
+      const buffer = this.#pool.take(size);
+      const rows = batch.copied(signal, buffer);
       const epoch = this.#epoch;
       const keep = (position: bigint) => {
-        if (rows === undefined || epoch !== this.#epoch) return;
         // The first copy of a request that came twice at once has its place already.
-        if (this.#kept.has(position) || this.#bytes + rows.bytes.length > this.#maxBytes) return;
-        this.#kept.set(position, rows);
-        this.#bytes += rows.bytes.length;
+        const isWanted = epoch === this.#epoch && !this.#kept.has(position) && this.#fits(size);
+        if (!isWanted) return this.#pool.give(buffer);
+        this.#kept.set(position, { rows, buffer });
+        this.#bytes += size;
       };
       return { ...result, keep };
     } finally {
       batch.clear();
     }
+  }
+
+  #fits(size: number): boolean {
+    return this.#bytes + size <= this.#maxBytes;
   }
 
   /**
@@ -87,13 +154,16 @@ export class PreparedRows {
    * @throws What the transcoder throws; the batch is as it was.
    */
   append({ signal, body, arrivalUnixNano, position }: RequestOfJournal, batch: Batch): void {
-    const rows = position === undefined ? undefined : this.#take(position);
-    if (rows === undefined) {
+    this.#asked = this.#clock();
+    const kept = position === undefined ? undefined : this.#take(position);
+    for (const look of this.#waiting) look();
+    if (kept === undefined) {
       this.#made++;
       this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
     } else {
       this.#used++;
-      batch.put(rows);
+      batch.put(kept.rows);
+      this.#pool.give(kept.buffer);
     }
   }
 
@@ -106,14 +176,14 @@ export class PreparedRows {
   }
 
   /** The rows of a request. Those before it were passed by and are wanted by nobody. */
-  #take(position: bigint): RequestRows | undefined {
-    let found: RequestRows | undefined;
-    for (const [at, rows] of this.#kept) {
+  #take(position: bigint): Kept | undefined {
+    for (const [at, kept] of this.#kept) {
       if (at > position) break;
-      if (at === position) found = rows;
       this.#kept.delete(at);
-      this.#bytes -= rows.bytes.length;
+      this.#bytes -= kept.rows.bytes.length;
+      if (at === position) return kept;
+      this.#pool.give(kept.buffer);
     }
-    return found;
+    return undefined;
   }
 }
