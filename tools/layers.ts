@@ -100,6 +100,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
     [
       "postgres/json_value.ts",
+      "postgres/attributes_read.ts",
       "postgres/stored.ts",
       "filter_sql.ts",
       "conditions.ts",

@@ -1,5 +1,6 @@
 /**
- * What many records share: services, resources, scopes, span names, metrics and series.
+ * What many records share: services, resources, scopes, span names, metrics, series and (in
+ * `attribute_sets.ts`) attributes.
  *
  * A dimension's id is the first 8 bytes of the SHA-256 of its content, so every writer computes the
  * same one and ingest never asks the database. The rows are committed before the records that name

@@ -22,12 +22,12 @@ import type {
   SpanLink,
   ValueAtQuantile,
 } from "../record.ts";
+import { ATTRIBUTES, attributesOf } from "./attributes_read.ts";
 import type { Row } from "./database.ts";
 import {
   bigintMember,
   type JsonText,
   member,
-  parseAttributes,
   parseJsonb,
   textMember,
   toAnyValue,
@@ -81,14 +81,6 @@ const SURROUNDINGS = `r.otlp as resource, ${text("r.schema_url", "resource_schem
 
 /** The columns of a time: to the microsecond as text, as clients disagree on timestamps. */
 const TIME = `(extract(epoch from t.time) * 1000000)::bigint as time_micros, t.time_frac`;
-
-/** The parts of attributes; putting them together is cheaper here than in the database. */
-const ATTRIBUTES = `t.attributes::text as attributes, a.attributes::text as shared_attributes,
-  to_json(t.attribute_values)::text as own_values, to_json(a.own_keys)::text as own_keys, a.own_types`;
-
-/** Parts of sets that were read last, by their text. */
-const SETS = new Map<string, JsonText>();
-const MAX_SETS = 2_048;
 
 /** A text as a JSON string, because PGlite strips a byte order mark that a text begins with. */
 function text(column: string, name: string = column.slice(2)): string {
@@ -231,33 +223,6 @@ function surrounded<T>(row: Row, record: T): Stored<T> {
     scope: fromProtobuf(SCOPE, bytesOf(row.scope)) as unknown as InstrumentationScope,
     scopeSchemaUrl: textOf(row.scope_schema_url),
   };
-}
-
-/** The attributes in the row, or of its set and its own. A set that has expired reads as empty. */
-function attributesOf(row: Row): KeyValue[] {
-  if (row.attributes !== null) return parseAttributes(row.attributes);
-  if (row.shared_attributes === null) return [];
-  const attributes = toKeyValues(partOfSet(row.shared_attributes));
-  if (row.own_values === null) return attributes;
-  const keys = partOfSet(row.own_keys) as string[];
-  const values = JSON.parse(String(row.own_values)) as string[];
-  const types = String(row.own_types ?? "");
-  for (const [n, key] of keys.entries()) {
-    const text = values[n]!;
-    const value = types[n] === "j" ? toAnyValue(parseJsonb(text)!) : { stringValue: text };
-    attributes.push({ key, value });
-  }
-  return attributes;
-}
-
-function partOfSet(text: unknown): JsonText {
-  let json = SETS.get(String(text));
-  if (json === undefined) {
-    json = parseJsonb(text)!;
-    if (SETS.size >= MAX_SETS) SETS.clear();
-    SETS.set(String(text), json);
-  }
-  return json;
 }
 
 /** A dimension that has expired reads as empty. */
