@@ -245,8 +245,8 @@ return lpad(to_hex(value), 16, '0');
 
 -- The attributes of a record: \`given\` are those in its row, \`shared\`, \`keys\` and \`others\` are of its set,
 -- \`vals\` its own values. All of \`vals\` become texts first, then those that are JSON take the place of
--- theirs. Both this and the next are built from what is inlined where they are called, which is ten
--- times as fast as calling them.
+-- theirs. This and the next are expressions of built-in functions, so that they are inlined where they
+-- are called: that is several times as fast as a call for each row.
 create function otel_data.attributes(
   given jsonb, shared jsonb, keys text[], others text, vals text[]
 ) returns jsonb
