@@ -274,8 +274,8 @@ begin
   return true;
 end $$;
 
--- Deletes the services, resources, scopes, names, metrics and series that no record can name any
--- more, and returns how many. Writers renew `last_used` daily, and a record is at most two days and
+-- Deletes the services, resources, scopes, names, attribute sets, metrics and series that no record
+-- can name any more, and returns how many. Writers renew `last_used` daily, and a record is at most two days and
 -- the width of a partition ahead of its arrival. So what was last used that long before the cutoff,
 -- and before the oldest partition that is still there, is named by nothing but rows of the default
 -- partitions: those are looked through. Rows that a writer is just renewing are left to it.
@@ -301,6 +301,7 @@ begin
       ('series', array['metric_points_default.series_id']),
       ('metrics', array['series.metric_id']),
       ('names', array['spans_default.name_id']),
+      ('attribute_sets', array['spans_default.attribute_set_id', 'logs_default.attribute_set_id']),
       ('scopes', array['spans_default.scope_id', 'logs_default.scope_id', 'series.scope_id']),
       ('resources', array['spans_default.resource_id', 'logs_default.resource_id', 'series.resource_id']),
       ('services', array['spans_default.service_id', 'logs_default.service_id', 'series.service_id', 'resources.service_id'])

@@ -65,6 +65,19 @@ create table otel_data.names (
   last_used date not null
 );
 
+-- What records have in common in their attributes. A record adds its own values, one for each of
+-- `own_keys`, in that order.
+create table otel_data.attribute_sets (
+  id bigint primary key,
+  attributes jsonb not null,
+  own_keys text[] not null,
+  own_types text,
+  own_json text,
+  last_used date not null
+);
+comment on column otel_data.attribute_sets.own_types is 'how to read the values of own_keys, a letter each: s a text, j JSON; null when all are texts';
+comment on column otel_data.attribute_sets.own_json is 'what makes a JSON object of those that are JSON, for format(); null when all are texts';
+
 create table otel_data.metrics (
   id bigint primary key,
   name text not null,
@@ -104,6 +117,7 @@ create table otel_data.spans (
   scope_id bigint not null,
   name_id bigint not null,
   service_id bigint,
+  attribute_set_id bigint,
   end_unix_nano bigint,
   flags int not null,
   time_frac smallint not null,
@@ -111,6 +125,7 @@ create table otel_data.spans (
   status smallint,
   trace_state text,
   status_message text,
+  attribute_values text[],
   attributes jsonb,
   events jsonb,
   links jsonb,
@@ -122,6 +137,7 @@ create index spans_service on otel_data.spans (service_id, time);
 create index spans_time on otel_data.spans using brin (time);
 comment on column otel_data.spans.duration_ns is 'end minus start as sent, saturating at the ends of int8';
 comment on column otel_data.spans.end_unix_nano is 'the end as sent, where duration_ns saturated';
+comment on column otel_data.spans.attributes is 'all attributes, of the few spans that have no attribute set';
 comment on column otel_data.spans.status is 'null when the span came without a status';
 
 create table otel_data.logs (
@@ -130,6 +146,7 @@ create table otel_data.logs (
   resource_id bigint not null,
   scope_id bigint not null,
   service_id bigint,
+  attribute_set_id bigint,
   trace_id uuid,
   span_id bigint,
   flags int not null,
@@ -138,10 +155,12 @@ create table otel_data.logs (
   severity_text text,
   event_name text,
   body jsonb,
+  attribute_values text[],
   attributes jsonb,
   exact bytea
 ) partition by range (time);
 create table otel_data.logs_default partition of otel_data.logs default;
+comment on column otel_data.logs.attributes is 'all attributes, of the few records that have no attribute set';
 create index logs_trace on otel_data.logs (trace_id) where trace_id is not null;
 create index logs_service on otel_data.logs (service_id, time);
 create index logs_time on otel_data.logs using brin (time);
@@ -214,6 +233,38 @@ create function otel_data.span_id(value bigint) returns text
 language sql immutable strict parallel safe
 return lpad(to_hex(value), 16, '0');
 
+-- The attributes of a record: `given` are those in its row, `shared`, `keys` and `others` are of its set,
+-- `vals` its own values. All of `vals` become texts first, then those that are JSON take the place of
+-- theirs. Both this and the next are built from what is inlined where they are called, which is ten
+-- times as fast as calling them.
+create function otel_data.attributes(
+  given jsonb, shared jsonb, keys text[], others text, vals text[]
+) returns jsonb
+language sql stable parallel safe
+return coalesce(
+  given,
+  case
+    when vals is null then shared
+    when others is null then shared || jsonb_object(keys, vals)
+    else shared || jsonb_object(keys, vals) || format(others, variadic vals)::jsonb
+  end,
+  '{}'
+);
+
+-- One of them; null when it has no such key.
+create function otel_data.attribute(
+  given jsonb, shared jsonb, keys text[], types text, vals text[], name text
+) returns jsonb
+language sql stable parallel safe
+return coalesce(
+  given -> name,
+  shared -> name,
+  case substr(types, array_position(keys, name), 1)
+    when 'j' then vals[array_position(keys, name)]::jsonb
+    else to_jsonb(vals[array_position(keys, name)])
+  end
+);
+
 -- The time range of a partition, null for a default partition. The catalogue has it as SQL text in
 -- the style and time zone of whoever asks, so those are fixed here.
 create function otel_data.partition_range(partition oid) returns tstzrange
@@ -255,7 +306,7 @@ select
   v.namespace as service_namespace,
   c.name as scope_name,
   c.version as scope_version,
-  coalesce(s.attributes, '{}') as attributes,
+  otel_data.attributes(s.attributes, a.attributes, a.own_keys, a.own_json, s.attribute_values) as attributes,
   coalesce(r.attributes, '{}') as resource_attributes,
   coalesce(s.events, '[]') as events,
   coalesce(s.links, '[]') as links
@@ -263,7 +314,8 @@ from otel_data.spans s
 left join otel_data.names n on n.id = s.name_id
 left join otel_data.services v on v.id = s.service_id
 left join otel_data.scopes c on c.id = s.scope_id
-left join otel_data.resources r on r.id = s.resource_id;
+left join otel_data.resources r on r.id = s.resource_id
+left join otel_data.attribute_sets a on a.id = s.attribute_set_id;
 
 comment on view otel.spans is 'Spans. A span that came without a start time shows its arrival as start_time and 0 as start_unix_nano';
 comment on column otel.spans.trace_id is 'trace id; takes and compares with the 32 hex digits as they are';
@@ -310,12 +362,13 @@ select
   l.flags::bigint & 4294967295 as flags,
   v.name as service_name,
   c.name as scope_name,
-  coalesce(l.attributes, '{}') as attributes,
+  otel_data.attributes(l.attributes, a.attributes, a.own_keys, a.own_json, l.attribute_values) as attributes,
   coalesce(r.attributes, '{}') as resource_attributes
 from otel_data.logs l
 left join otel_data.services v on v.id = l.service_id
 left join otel_data.scopes c on c.id = l.scope_id
-left join otel_data.resources r on r.id = l.resource_id;
+left join otel_data.resources r on r.id = l.resource_id
+left join otel_data.attribute_sets a on a.id = l.attribute_set_id;
 
 comment on view otel.logs is 'Log records';
 comment on column otel.logs.time is 'when it happened, else when it was observed, else when it arrived';

@@ -40,12 +40,6 @@ const FIELDS: Readonly<Record<Signal, Partial<Record<FilterField, string>>>> = {
   metrics: { service: service("e"), metric: "m.name" },
 };
 
-const ATTRIBUTES: Readonly<Record<Signal, string>> = {
-  traces: "t.attributes",
-  logs: "t.attributes",
-  metrics: "e.attributes",
-};
-
 function service(alias: string): string {
   return `(select name from otel_data.services where id = ${alias}.service_id)`;
 }
@@ -69,9 +63,7 @@ export function filterSql(filter: Filter, signal: Signal, add: AddParameter): st
     case "exists":
       return filter.target.kind === "field"
         ? `(${fieldSql(filter.target.name, signal)} is not null)`
-        : `coalesce(jsonb_exists(${attributesSql(filter.target, signal)}, ${
-          add(filter.target.key)
-        }::text), false)`;
+        : `(${attributeSql(filter.target, signal, add)} is not null)`;
     case "compare":
       return `coalesce(${comparisonSql(filter, signal, add)}, false)`;
   }
@@ -88,7 +80,7 @@ function comparisonSql(
       ? `${sql} ${operator} ${add(value)}::numeric`
       : textComparison(sql, operator, add(value));
   }
-  const attribute = `${attributesSql(target, signal)} -> ${add(target.key)}::text`;
+  const attribute = attributeSql(target, signal, add);
   const text = `(${attribute}) #>> '{}'`;
   if (!isNumber) return textComparison(text, operator, add(value));
   const number = `(${text})::numeric ${operator} ${add(value)}::numeric`;
@@ -110,6 +102,15 @@ function fieldSql(field: FilterField, signal: Signal): string {
   return sql;
 }
 
-function attributesSql(target: Exclude<FilterTarget, { kind: "field" }>, signal: Signal): string {
-  return target.of === "resource" ? "r.attributes" : ATTRIBUTES[signal];
+/** One attribute as jsonb, null when there is none. */
+function attributeSql(
+  target: Exclude<FilterTarget, { kind: "field" }>,
+  signal: Signal,
+  add: AddParameter,
+): string {
+  const key = `${add(target.key)}::text`;
+  if (target.of === "resource") return `(r.attributes -> ${key})`;
+  if (signal === "metrics") return `(e.attributes -> ${key})`;
+  return `otel_data.attribute(t.attributes, a.attributes, a.own_keys, a.own_types,
+    t.attribute_values, ${key})`;
 }

@@ -23,7 +23,15 @@ import { drivers, testDatabase } from "./postgres.ts";
 import { ARRIVAL, TranscodeStore } from "./transcode_store.ts";
 
 const store = await TranscodeStore.open();
-const TABLES = ["services", "resources", "scopes", "names", "metrics", "series"];
+const TABLES = [
+  "services",
+  "resources",
+  "scopes",
+  "names",
+  "attribute_sets",
+  "metrics",
+  "series",
+];
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const NOON_MS = Date.UTC(2026, 0, 2, 12);
@@ -72,10 +80,12 @@ const origin = {
 };
 const point1 = point({ asInt: 1n, attributes: [attribute("route", "/")] });
 
+const attributes = [attribute("a"), attribute("b")];
+
 /** A request of each signal. */
 const BODIES: readonly [Signal, Uint8Array][] = [
-  ["traces", encodeRequest("traces", traces([span({ name: "GET" })], origin))],
-  ["logs", encodeRequest("logs", logs([log()], origin))],
+  ["traces", encodeRequest("traces", traces([span({ name: "GET", attributes })], origin))],
+  ["logs", encodeRequest("logs", logs([log({ attributes: [attribute("c")] })], origin))],
   ["metrics", encodeRequest("metrics", metrics([gauge([point1])], origin))],
 ];
 
@@ -156,6 +166,7 @@ Deno.test("ids differ when anything differs", async () => {
     resources: resources.length * 3,
     scopes: scopes.length,
     names: 5,
+    attribute_sets: 0,
     metrics: gauges.length,
     series: gauges.length + 2,
   });
@@ -208,7 +219,7 @@ Deno.test("what is committed is not written again the same day", async () => {
   await forgetAll();
   const writer = new Writer();
   for (const [signal, body] of BODIES) writer.add(signal, body);
-  assert.ok(writer.batch.dimensions.count >= 6);
+  assert.ok(writer.batch.dimensions.count >= 8);
   await writer.flush();
   writer.clock.ms += 59_999; // the same minute, too
   for (const [signal, body] of BODIES) writer.add(signal, body);

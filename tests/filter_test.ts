@@ -8,7 +8,8 @@ import {
   parseFilter,
 } from "../src/filter.ts";
 import { FilterFieldError, filterSql } from "../src/filter_sql.ts";
-import type { SqlValue } from "../src/postgres/database.ts";
+import type { Database, SqlValue } from "../src/postgres/database.ts";
+import { migrate } from "../src/postgres/migrate.ts";
 import type { Signal } from "../src/record.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 
@@ -279,32 +280,62 @@ const filterTexts = fc.letrec<{ filter: string }>((tie) => ({
   ),
 })).filter;
 
+/** Stores a sample in every way: in its row, all of it shared, all of it its own, and half and half. */
+async function insertSample(database: Database, n: number, sample: Sample): Promise<void> {
+  const keys = Object.keys(sample);
+  const ways = [undefined, keys, [], keys.slice(0, 1)];
+  for (const [way, shared] of ways.entries()) {
+    const own = keys.filter((key) => shared !== undefined && !shared.includes(key));
+    const isText = own.map((key) => typeof sample[key] === "string");
+    await database.query(
+      "insert into samples values ($1::int, $2::jsonb, $3::int, $4::text[])",
+      [
+        n + 1,
+        shared === undefined ? JSON.stringify(sample) : null,
+        n * ways.length + way,
+        own.length === 0
+          ? null
+          : own.map((key, n) => isText[n] ? String(sample[key]) : JSON.stringify(sample[key])),
+      ],
+    );
+    if (shared === undefined) continue;
+    await database.query("insert into sets values ($1::int, $2::jsonb, $3::text[], $4)", [
+      n * ways.length + way,
+      JSON.stringify(Object.fromEntries(shared.map((key) => [key, sample[key]]))),
+      own,
+      isText.every((is) => is) ? null : isText.map((is) => is ? "s" : "j").join(""),
+    ]);
+  }
+}
+
 for (const driver of drivers) {
   Deno.test(`filter in SQL chooses what it says: ${driver}`, async () => {
     await using store = await testDatabase(driver);
     const { database } = store;
-    await database.query("create table samples (id int, attributes jsonb)");
+    await migrate(database);
+    await database.execute(
+      `create table samples (id int, attributes jsonb, set_id int, attribute_values text[]);
+       create table sets (id int, attributes jsonb, own_keys text[], own_types text);`,
+    );
     const samples: Sample[] = VALUES.flatMap((a) => [
       { a },
       { b: a },
       ...VALUES.map((b) => ({ a, b, "odd key": b })),
     ]);
     samples.push({});
-    await database.query(
-      "insert into samples select n, s from jsonb_array_elements($1::jsonb) with ordinality as j (s, n)",
-      [JSON.stringify(samples)],
-    );
+    for (const [n, sample] of samples.entries()) await insertSample(database, n, sample);
     await fc.assert(
       fc.asyncProperty(filterTexts, async (text) => {
         const filter = parseFilter(text);
         const parameters: SqlValue[] = [];
         const condition = filterSql(filter, "logs", (value) => `$${parameters.push(value)}`);
         const rows = await database.query<{ id: number }>(
-          `select t.id from samples t where ${condition} order by t.id`,
+          `select t.id from samples t left join sets a on a.id = t.set_id
+           where ${condition} order by t.id`,
           parameters,
         );
         const expected = samples.flatMap((sample, n) => chooses(filter, sample) ? [n + 1] : []);
-        assert.deepEqual(rows.map(({ id }) => id), expected, text);
+        assert.deepEqual(rows.map(({ id }) => id), expected.flatMap((n) => [n, n, n, n]), text);
       }),
       { numRuns: 200 },
     );

@@ -410,24 +410,31 @@ for (const driver of drivers) {
       insert into otel_data.scopes values
         (1, 'old', null, null, null, '', '2026-11-16'), (2, 'in default', null, null, null, '', '2020-01-01');
       insert into otel_data.names values (1, 'old', '2026-11-16'), (2, 'in default', '2020-01-01');
+      insert into otel_data.attribute_sets values (1, '{}', '{}', null, null, '2026-11-16'),
+        (2, '{}', '{}', null, null, '2020-01-01'), (3, '{}', '{}', null, null, '2020-01-01'),
+        (4, '{}', '{}', null, null, '2026-11-17');
+      insert into otel_data.logs (time, resource_id, scope_id, attribute_set_id, flags, time_frac,
+        severity_number) values ('2300-01-01', 9, 9, 3, 0, 0, 0);
       insert into otel_data.metrics values
         (1, 'old', 5, null, null, null, null, '', '2026-11-16'),
         (2, 'named by a series', 5, null, null, null, null, '', '2020-01-01');
       insert into otel_data.series values
         (1, 1, 1, 1, 1, null, '', '2026-11-16'), (2, 2, null, null, null, null, '', '2020-01-01');
       insert into otel_data.spans (trace_id, span_id, time, duration_ns, resource_id, scope_id, name_id,
-        service_id, flags, time_frac, kind) values (gen_random_uuid(), 1, '2300-01-01', 1, 9, 2, 2, 3, 0, 0, 1);
+        service_id, attribute_set_id, flags, time_frac, kind)
+        values (gen_random_uuid(), 1, '2300-01-01', 1, 9, 2, 2, 3, 2, 0, 0, 1);
       insert into otel_data.metric_points (time, series_id, flags, time_frac) values ('1970-01-01', 2, 0, 0);`);
     const [deleted] = await database.query(
       "select otel_data.expire_dimensions('2026-12-20T00:00Z') as count",
     );
-    assert.deepEqual(deleted, { count: 6n });
+    assert.deepEqual(deleted, { count: 7n });
     for (
       const [table, ids] of [
         ["services", [2n, 3n, 4n]],
         ["resources", [2n]],
         ["scopes", [2n]],
         ["names", [2n]],
+        ["attribute_sets", [2n, 3n, 4n]],
         ["metrics", [2n]],
         ["series", [2n]],
       ] as const
@@ -443,7 +450,7 @@ for (const driver of drivers) {
     assert.deepEqual(await database.query(again, ["2026-11-19T00:00Z"]), [{ count: 0n }]);
     const report = await upkeep(database).partitions.maintain();
     assert.equal(report.expiredDimensions, 0);
-    assert.deepEqual(await database.query(again, ["2026-11-22T00:00Z"]), [{ count: 3n }]);
+    assert.deepEqual(await database.query(again, ["2026-11-22T00:00Z"]), [{ count: 4n }]);
   });
 
   Deno.test(`seal finishes closed partitions once (${driver})`, async () => {

@@ -32,6 +32,10 @@ function textOf(source: Uint8Array): { text: string | null; replaced: number } {
     buffer.reserve(0); // as all do that write a tuple
     buffer.text(pool, 1, pool.length - 1);
     const field = fieldOf(written(buffer));
+    const element = new RowBuffer(size);
+    element.element(new DataView(pool.buffer), 1, pool.length - 1);
+    assert.deepEqual(fieldOf(written(element)), field ?? new Uint8Array(0));
+    assert.equal(element.replaced, buffer.replaced);
     return {
       text: field && new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(field),
       replaced: buffer.replaced,
@@ -231,6 +235,25 @@ Deno.test("arrays of 64-bit values are Postgres arrays of one dimension, null wh
       );
       assert.equal(field!.toHex(), [...head, ...items].join(""));
     }
+  }
+});
+
+Deno.test("an array of texts has them as they are, empty ones too", () => {
+  const texts = ["", "abc", "abcd", "", "é中", "abcdé", "x".repeat(1000)];
+  for (const size of SIZES) {
+    const buffer = new RowBuffer(size);
+    const start = buffer.openTexts(texts.length);
+    for (const text of texts) {
+      const source = new TextEncoder().encode(`<${text}>`);
+      buffer.element(new DataView(source.buffer), 1, source.length - 1);
+    }
+    buffer.close(start);
+    const head = [1, 0, 25, texts.length, 1].map((value) => value.toString(16).padStart(8, "0"));
+    const items = texts.map((text) => {
+      const bytes = new TextEncoder().encode(text);
+      return bytes.length.toString(16).padStart(8, "0") + bytes.toHex();
+    });
+    assert.equal(fieldOf(written(buffer))!.toHex(), [...head, ...items].join(""));
   }
 });
 

@@ -79,6 +79,10 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/json_text.ts",
       "postgres/byte_map.ts",
       "postgres/dimension_rows.ts",
+      "postgres/attribute_split.ts",
+      "postgres/attribute_shape.ts",
+      "postgres/attribute_places.ts",
+      "postgres/attribute_sets.ts",
       "postgres/dimensions.ts",
       "postgres/batch.ts",
       "postgres/surroundings.ts",
@@ -96,6 +100,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
     [
       "postgres/json_value.ts",
+      "postgres/attributes_read.ts",
       "postgres/stored.ts",
       "filter_sql.ts",
       "conditions.ts",

@@ -1,5 +1,5 @@
 /**
- * The columns that COPY fills, in row order. `sql/schema.sql` says what each one holds.
+ * The columns that COPY fills, in the order of its tuples. `sql/schema.sql` says what each one holds.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export const SPANS: CopyTable = {
     trace_id uuid, span_id int8, parent_span_id int8, time timestamptz, duration_ns int8,
     resource_id int8, scope_id int8, name_id int8, service_id int8, end_unix_nano int8, flags int4,
     time_frac int2, kind int2, status int2, trace_state text, status_message text,
-    attributes jsonb, events jsonb, links jsonb, exact bytea`),
+    attribute_set_id int8, attribute_values text[], attributes jsonb, events jsonb, links jsonb, exact bytea`),
 };
 
 /** One row a log record. */
@@ -29,7 +29,8 @@ export const LOGS: CopyTable = {
   columns: columns(`
     time timestamptz, observed_unix_nano int8, resource_id int8, scope_id int8, service_id int8,
     trace_id uuid, span_id int8, flags int4, time_frac int2, severity_number int2,
-    severity_text text, event_name text, body jsonb, attributes jsonb, exact bytea`),
+    severity_text text, event_name text, body jsonb, attribute_set_id int8, attribute_values text[],
+    attributes jsonb, exact bytea`),
 };
 
 /** One row a point of a metric. */

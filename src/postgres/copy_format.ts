@@ -73,17 +73,18 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** The text form of a field, by the type of its column. */
 const FIELD_TEXT: Readonly<Record<CopyType, (field: DataView) => string>> = {
   uuid: (field) => hex(sized(field, 16)),
-  int8: (field) => String(sized(field, 8).getBigInt64(0)),
+  int8: int8Text,
   int4: (field) => String(sized(field, 4).getInt32(0)),
   int2: (field) => String(sized(field, 2).getInt16(0)),
   bool: (field) => sized(field, 1).getUint8(0) ? "true" : "false",
-  float8: (field) => floatText(sized(field, 8).getFloat64(0)),
+  float8: float8Text,
   timestamptz: (field) => timestampText(sized(field, 8).getBigInt64(0)),
-  text: (field) => UTF8.decode(field),
+  text: utf8Text,
   jsonb: jsonbText,
   bytea: (field) => "\\x" + hex(field),
-  "int8[]": (field) => elementsText(field, (element) => String(element.getBigInt64(0))),
-  "float8[]": (field) => elementsText(field, (element) => floatText(element.getFloat64(0))),
+  "int8[]": (field) => elementsText(field, int8Text),
+  "float8[]": (field) => elementsText(field, float8Text),
+  "text[]": (field) => elementsText(field, utf8Text),
 };
 
 function sized(field: DataView, length: number): DataView {
@@ -95,7 +96,16 @@ function hex(field: DataView): string {
   return Buffer.from(field.buffer, field.byteOffset, field.byteLength).toString("hex");
 }
 
-function floatText(value: number): string {
+function int8Text(field: DataView): string {
+  return String(sized(field, 8).getBigInt64(0));
+}
+
+function utf8Text(field: DataView): string {
+  return UTF8.decode(field);
+}
+
+function float8Text(field: DataView): string {
+  const value = sized(field, 8).getFloat64(0);
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
@@ -124,7 +134,7 @@ function jsonbText(field: DataView): string {
   return UTF8.decode(new DataView(field.buffer, field.byteOffset + 1, field.byteLength - 1));
 }
 
-/** An array of at most one dimension whose elements are 8 bytes or null. */
+/** An array of at most one dimension. */
 function elementsText(field: DataView, text: (element: DataView) => string): string {
   const dimensions = field.getInt32(0);
   if (dimensions === 0) return "{}";
@@ -139,7 +149,7 @@ function elementsText(field: DataView, text: (element: DataView) => string): str
       elements.push(null);
       continue;
     }
-    elements.push(text(sized(new DataView(field.buffer, field.byteOffset + at, length), 8)));
+    elements.push(text(new DataView(field.buffer, field.byteOffset + at, length)));
     at += length;
   }
   if (at !== field.byteLength) throw new RangeError(`${field.byteLength - at} bytes left over`);

@@ -59,7 +59,8 @@ export type CopyType =
   | "jsonb"
   | "bytea"
   | "int8[]"
-  | "float8[]";
+  | "float8[]"
+  | "text[]";
 
 /** A table and the columns of its rows, in the order in which {@linkcode Transaction.copyIn} gets them. */
 export interface CopyTable {

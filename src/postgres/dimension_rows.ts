@@ -8,6 +8,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import type { Database } from "./database.ts";
 
 /** A row by column; `bytea` as hexadecimal and `jsonb` as JSON text, `int8` as decimal text. */
@@ -27,7 +28,14 @@ export interface DimensionRow {
 }
 
 /** The dimension tables of schema `otel_data`. */
-export type DimensionTable = "services" | "resources" | "scopes" | "names" | "metrics" | "series";
+export type DimensionTable =
+  | "services"
+  | "resources"
+  | "scopes"
+  | "names"
+  | "attribute_sets"
+  | "metrics"
+  | "series";
 
 /** The columns of each table beside `id` and `last_used`, with the types they travel as. */
 const COLUMNS: Readonly<Record<DimensionTable, Readonly<Record<string, string>>>> = {
@@ -40,6 +48,7 @@ const COLUMNS: Readonly<Record<DimensionTable, Readonly<Record<string, string>>>
   resources: { service_id: "bigint", attributes: "jsonb", schema_url: "text", otlp: "bytea" },
   scopes: { name: "text", version: "text", attributes: "jsonb", schema_url: "text", otlp: "bytea" },
   names: { name: "text" },
+  attribute_sets: { attributes: "jsonb", own_keys: "text[]", own_types: "text", own_json: "text" },
   metrics: {
     name: "text",
     type: "smallint",
@@ -208,4 +217,19 @@ function upsert(table: DimensionTable): string {
     from json_to_recordset($1::json) as r (id bigint, ${travel.join(", ")})
     order by id
     on conflict (id) do update set ${update}`;
+}
+
+/**
+ * The id of a dimension: the first 8 bytes of the SHA-256 of its content, in halves and as text.
+ *
+ * @param kind Tells dimensions apart whose content is the same.
+ */
+export function contentId(
+  kind: string,
+  content: Uint8Array,
+): { lo: number; hi: number; text: string } {
+  const digest = createHash("sha256").update(`${kind}\0`).update(content).digest();
+  const hi = digest.readInt32BE(0);
+  const lo = digest.readInt32BE(4);
+  return { lo, hi, text: digest.readBigInt64BE(0).toString() };
 }

@@ -1,5 +1,6 @@
 /**
- * What many records share: services, resources, scopes, span names, metrics and series.
+ * What many records share: services, resources, scopes, span names, metrics, series and (in
+ * `attribute_sets.ts`) attributes.
  *
  * A dimension's id is the first 8 bytes of the SHA-256 of its content, so every writer computes the
  * same one and ingest never asks the database. The rows are committed before the records that name
@@ -12,12 +13,13 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { message as messageOf } from "../otlp_fields.ts";
 import { fromProtobuf } from "../otlp_protobuf.ts";
 import { ByteMap } from "./byte_map.ts";
+import { AttributeSets } from "./attribute_sets.ts";
 import { Cursor, knownFields } from "./cursor.ts";
 import {
+  contentId,
   type DimensionRow,
   DimensionRows,
   type DimensionTable,
@@ -35,6 +37,8 @@ export interface Dimension {
   readonly tooDeep: boolean;
   /** What has to be committed before a record names this. */
   readonly row: DimensionRow | undefined;
+  /** Which shape the attributes of a record had that named it last; 0 before. */
+  shape: number;
 }
 
 /** A resource and the service it belongs to, if it names one. */
@@ -79,6 +83,8 @@ export class Dimensions {
   readonly #metrics = new ByteMap<Dimension>(CACHE_ENTRIES, CACHE_BYTES);
   readonly #series = new ByteMap<Dimension>(CACHE_ENTRIES, CACHE_BYTES);
   #services = new Map<string, ServiceDimension>();
+  /** What spans have in common in their attributes, and what log records have. */
+  readonly attributeSets = { spans: new AttributeSets(), logs: new AttributeSets() };
   /** Those of the batch at hand. */
   #rows = new DimensionRows();
 
@@ -97,7 +103,8 @@ export class Dimensions {
   /** How often a cache was full and forgot everything. */
   get forgotten(): number {
     return this.#resources.forgotten + this.#scopes.forgotten + this.#names.forgotten +
-      this.#metrics.forgotten + this.#series.forgotten;
+      this.#metrics.forgotten + this.#series.forgotten + this.attributeSets.spans.forgotten +
+      this.attributeSets.logs.forgotten;
   }
 
   /** To be called before the lookups of a request, with where the rows are to go. */
@@ -105,7 +112,7 @@ export class Dimensions {
     const nowMs = this.#clock();
     if (Math.floor(nowMs / DAY_MS) !== Math.floor(this.#nowMs / DAY_MS)) this.forget();
     this.#nowMs = nowMs;
-    this.#rows = rows;
+    this.#rows = this.attributeSets.spans.rows = this.attributeSets.logs.rows = rows;
   }
 
   /** Forgets what the database has, so that all of it is written again. */
@@ -114,6 +121,8 @@ export class Dimensions {
       cache.clear();
     }
     this.#services.clear();
+    this.attributeSets.spans.forget();
+    this.attributeSets.logs.forget();
   }
 
   /** The Resource message `source[from, to)` under a schema url. */
@@ -139,7 +148,7 @@ export class Dimensions {
     const attributes = this.#attributesJson(message, RESOURCE);
     const { lo, hi, text: id } = contentId("resource", this.#key.bytes.subarray(0, this.#key.at));
     if (attributes === undefined) {
-      return { lo, hi, tooDeep: true, row: undefined, service: undefined };
+      return { lo, hi, tooDeep: true, row: undefined, shape: 0, service: undefined };
     }
     const values = JSON.parse(attributes) as Record<string, unknown>;
     const service = this.#service(values["service.name"], values["service.namespace"]);
@@ -150,7 +159,7 @@ export class Dimensions {
       schema_url: schemaUrl || null,
       otlp: message.toHex(),
     });
-    return { lo, hi, tooDeep: false, row, service };
+    return { lo, hi, tooDeep: false, row, shape: 0, service };
   }
 
   #service(name: unknown, namespace: unknown): ServiceDimension | undefined {
@@ -172,6 +181,7 @@ export class Dimensions {
         hi,
         tooDeep: false,
         row: { table: "services", values: undefined, gathering: undefined, replaced: 0 },
+        shape: 0,
         name: { id, name: nameText, namespace: namespaceText },
         writtenMinute: -1,
       };
@@ -220,7 +230,9 @@ export class Dimensions {
   #newScope(message: Uint8Array, schemaUrl: string): Dimension {
     const attributes = this.#attributesJson(message, SCOPE);
     const { lo, hi, text: id } = contentId("scope", this.#key.bytes.subarray(0, this.#key.at));
-    if (attributes === undefined) return { lo, hi, tooDeep: true, row: undefined };
+    if (attributes === undefined) {
+      return { lo, hi, tooDeep: true, row: undefined, shape: 0 };
+    }
     const cursor = this.#cursor;
     cursor.reset(message);
     let name = "";
@@ -241,7 +253,7 @@ export class Dimensions {
       schema_url: schemaUrl || null,
       otlp: message.toHex(),
     });
-    return { lo, hi, tooDeep: false, row };
+    return { lo, hi, tooDeep: false, row, shape: 0 };
   }
 
   /** The span name that lies in the bytes of `cursor`. */
@@ -251,7 +263,7 @@ export class Dimensions {
       this.#json.replaced = 0;
       const { lo, hi, text: id } = contentId("name", cursor.bytes.subarray(from, to));
       const row = this.#waiting("names", { id, name: this.text(cursor.bytes, from, to) });
-      found = { lo, hi, tooDeep: false, row };
+      found = { lo, hi, tooDeep: false, row, shape: 0 };
       this.#names.add(cursor.view, from, to, found);
     }
     return this.#named(found);
@@ -284,7 +296,7 @@ export class Dimensions {
         is_monotonic: description.isMonotonic,
         otlp: bytes.toHex(),
       });
-      found = { lo, hi, tooDeep: description === undefined, row };
+      found = { lo, hi, tooDeep: description === undefined, row, shape: 0 };
       this.#metrics.add(message.view, 0, message.at, found);
     }
     return this.#named(found);
@@ -330,7 +342,7 @@ export class Dimensions {
         attributes: attributes.count === 0 ? null : decoder.decode(json.bytes.subarray(0, json.at)),
         otlp: key.bytes.subarray(start, key.at).toHex(),
       });
-      found = { lo, hi, tooDeep: json.tooDeep, row };
+      found = { lo, hi, tooDeep: json.tooDeep, row, shape: 0 };
       this.#series.add(key.view, 0, key.at, found);
     }
     return this.#named(found);
@@ -399,13 +411,6 @@ export interface MetricDescription {
   readonly description: string;
   readonly temporality: number | null;
   readonly isMonotonic: boolean | null;
-}
-
-function contentId(kind: string, content: Uint8Array): { lo: number; hi: number; text: string } {
-  const digest = createHash("sha256").update(`${kind}\0`).update(content).digest();
-  const hi = digest.readInt32BE(0);
-  const lo = digest.readInt32BE(4);
-  return { lo, hi, text: digest.readBigInt64BE(0).toString() };
 }
 
 function idText({ lo, hi }: Dimension): string {

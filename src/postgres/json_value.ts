@@ -26,6 +26,7 @@ export type JsonText =
 /** Parses the text of a jsonb value; SQL null gives `undefined`. */
 export function parseJsonb(text: unknown): JsonText | undefined {
   if (text === null || text === undefined) return undefined;
+  if (typeof text === "string" && /^[-0-9]/.test(text)) return new NumberText(text);
   return JSON.parse(String(text), numbersAsText) as JsonText;
 }
 
@@ -51,7 +52,8 @@ export function toAnyValue(json: JsonText): AnyValue {
   if (typeof json === "string") return { stringValue: json };
   if (typeof json === "boolean") return { boolValue: json };
   if (json instanceof NumberText) {
-    return json.text.includes(".")
+    // jsonb writes no exponents, but what is stored as JSON text may have one.
+    return /[.e]/.test(json.text)
       ? { doubleValue: Number(json.text) }
       : { intValue: BigInt(json.text) };
   }

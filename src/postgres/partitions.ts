@@ -50,7 +50,7 @@ export interface UpkeepReport extends CreateReport {
   readonly sealed: string[];
   /** The partitions that were dropped. */
   readonly expired: string[];
-  /** How many services, resources, scopes, names, metrics and series were deleted with them. */
+  /** How many services, resources, scopes, names, attribute sets, metrics and series were deleted with them. */
   readonly expiredDimensions: number;
 }
 

@@ -17,6 +17,7 @@ import type { Ranges } from "./ranges.ts";
 /** Room that is there without asking, after every method that asked. */
 const SPARE = 32;
 const INT8_OID = 20;
+const TEXT_OID = 25;
 const FLOAT8_OID = 701;
 
 const encoder = new TextEncoder();
@@ -203,6 +204,39 @@ export class RowBuffer {
     if (from === to) return this.null();
     this.reserve(to - from + 4);
     const start = this.open();
+    this.#characters(source, from, to);
+    this.close(start);
+  }
+
+  /** A text within an array, empty or not. NUL and invalid UTF-8 become U+FFFD. */
+  element(source: DataView, from: number, to: number): void {
+    this.reserve(to - from + 4);
+    const start = this.open();
+    const { view } = this;
+    const last = to - 4;
+    if (from <= last) {
+      // Four bytes at a time, the last four again if need be; most texts need no second look.
+      const shift = start - from;
+      let special = 0;
+      for (let i = from; i < last; i += 4) {
+        const four = source.getInt32(i, true);
+        special |= four | (four - 0x01010101);
+        view.setInt32(i + shift, four, true);
+      }
+      const four = source.getInt32(last, true);
+      special |= four | (four - 0x01010101);
+      view.setInt32(last + shift, four, true);
+      if ((special & 0x80808080) === 0) {
+        this.at = to + shift;
+        return this.close(start);
+      }
+    }
+    const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+    this.#characters(bytes, from, to);
+    this.close(start);
+  }
+
+  #characters(source: Uint8Array, from: number, to: number): void {
     const { bytes } = this;
     let at = this.at;
     let i = from;
@@ -221,7 +255,6 @@ export class RowBuffer {
       at += to - i;
     }
     this.at = at;
-    this.close(start);
   }
 
   /** An `int8[]` of the little-endian 64-bit values at single offsets of `source`; null when empty. */
@@ -253,6 +286,23 @@ export class RowBuffer {
       at += 12;
     }
     this.at = at;
+  }
+
+  /**
+   * Begins a `text[]` of as many texts as follow, none of them null; returns what {@linkcode close}
+   * takes.
+   */
+  openTexts(count: number): number {
+    this.reserve(32);
+    const start = this.open();
+    const { view } = this;
+    view.setInt32(start, 1); // dimensions
+    view.setInt32(start + 4, 0); // no nulls
+    view.setInt32(start + 8, TEXT_OID);
+    view.setInt32(start + 12, count);
+    view.setInt32(start + 16, 1); // lower bound
+    this.at = start + 20;
+    return start;
   }
 
   /** Leaves room for a field's length; returns what {@linkcode close} takes. */

@@ -22,12 +22,12 @@ import type {
   SpanLink,
   ValueAtQuantile,
 } from "../record.ts";
+import { ATTRIBUTES, attributesOf } from "./attributes_read.ts";
 import type { Row } from "./database.ts";
 import {
   bigintMember,
   type JsonText,
   member,
-  parseAttributes,
   parseJsonb,
   textMember,
   toAnyValue,
@@ -96,20 +96,22 @@ export const SELECT_SPANS = `select t.trace_id, t.span_id, t.parent_span_id, ${T
   t.end_unix_nano, t.flags, t.kind, t.status, ${text("t.trace_state")}, ${
   text("t.status_message")
 }, ${text("n.name")},
-  t.attributes::text as attributes, t.events::text as events, t.links::text as links, t.exact,
+  ${ATTRIBUTES}, t.events::text as events, t.links::text as links, t.exact,
   ${SURROUNDINGS}
   from otel_data.spans t
   left join otel_data.names n on n.id = t.name_id
   left join otel_data.resources r on r.id = t.resource_id
-  left join otel_data.scopes c on c.id = t.scope_id`;
+  left join otel_data.scopes c on c.id = t.scope_id
+  left join otel_data.attribute_sets a on a.id = t.attribute_set_id`;
 
 /** The same for log records `t` and {@linkcode logOf}. */
 export const SELECT_LOGS = `select ${TIME}, t.observed_unix_nano, t.trace_id, t.span_id, t.flags,
   t.severity_number, ${text("t.severity_text")}, ${text("t.event_name")}, t.body::text as body,
-  t.attributes::text as attributes, t.exact, ${SURROUNDINGS}
+  ${ATTRIBUTES}, t.exact, ${SURROUNDINGS}
   from otel_data.logs t
   left join otel_data.resources r on r.id = t.resource_id
-  left join otel_data.scopes c on c.id = t.scope_id`;
+  left join otel_data.scopes c on c.id = t.scope_id
+  left join otel_data.attribute_sets a on a.id = t.attribute_set_id`;
 
 /** The same for points `t` of metrics `m` and {@linkcode metricOf}. */
 export const SELECT_POINTS =
@@ -139,7 +141,7 @@ export function spanOf(row: Row): Stored<Span> {
     endTimeUnixNano: row.end_unix_nano === null
       ? start + (row.duration_ns as bigint)
       : unsigned(row.end_unix_nano),
-    attributes: parseAttributes(row.attributes),
+    attributes: attributesOf(row),
     droppedAttributesCount: 0,
     events: listOf(row.events, eventOf),
     droppedEventsCount: 0,
@@ -164,7 +166,7 @@ export function logOf(row: Row): Stored<LogRecord> {
     observedTimeUnixNano: unsigned(row.observed_unix_nano),
     severityNumber: Number(row.severity_number),
     severityText: textOf(row.severity_text),
-    attributes: parseAttributes(row.attributes),
+    attributes: attributesOf(row),
     droppedAttributesCount: 0,
     flags: Number(row.flags) >>> 0,
     traceId: row.trace_id === null ? "" : String(row.trace_id).replaceAll("-", ""),

@@ -61,6 +61,7 @@ const NONE: ResourceDimension = {
   hi: 0,
   tooDeep: false,
   row: undefined,
+  shape: 0,
   service: undefined,
 };
 
@@ -76,7 +77,7 @@ export class Transcoder {
     this.#dimensions = dimensions;
     this.#transcoders = {
       traces: new SpanTranscoder(this.#cursor, dimensions),
-      logs: new LogTranscoder(this.#cursor),
+      logs: new LogTranscoder(this.#cursor, dimensions),
       metrics: new MetricTranscoder(this.#cursor, dimensions),
     };
   }

@@ -6,9 +6,11 @@
  * @module
  */
 
+import type { AttributeSets } from "./attribute_sets.ts";
 import type { SignalRows } from "./batch.ts";
 import { LOGS } from "./columns.ts";
 import { type Cursor, IrregularError, isId, knownFields } from "./cursor.ts";
+import type { Dimensions } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
@@ -19,11 +21,13 @@ const LOG_RECORD = knownFields(1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12);
 /** Writes log records. */
 export class LogTranscoder implements RecordTranscoder {
   readonly #cursor: Cursor;
+  readonly #sets: AttributeSets;
   readonly #attributes = new Ranges();
   readonly #time = new Instant();
 
-  constructor(cursor: Cursor) {
+  constructor(cursor: Cursor, dimensions: Dimensions) {
     this.#cursor = cursor;
+    this.#sets = dimensions.attributeSets.logs;
   }
 
   /** @inheritdoc */
@@ -124,13 +128,7 @@ export class LogTranscoder implements RecordTranscoder {
     }
     const bodyInexact = json.inexact;
     json.inexact = false;
-    json.reserve(16);
-    if (attributes.count === 0) json.null();
-    else {
-      const field = json.openJson();
-      json.attributes(cursor, attributes.offsets, attributes.count);
-      json.close(field);
-    }
+    this.#sets.write(json, cursor, attributes, resource.service, scope);
     const attributesInexact = json.inexact;
 
     json.reserve(64);

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { AttributeSets } from "./attribute_sets.ts";
 import type { SignalRows } from "./batch.ts";
 import { type Cursor, isId, knownFields } from "./cursor.ts";
 import type { Dimensions } from "./dimensions.ts";
@@ -25,6 +26,7 @@ const LINK = knownFields(1, 2, 3, 4, 5, 6);
 export class SpanTranscoder implements RecordTranscoder {
   readonly #cursor: Cursor;
   readonly #dimensions: Dimensions;
+  readonly #sets: AttributeSets;
   readonly #attributes = new Ranges();
   readonly #events = new Ranges();
   readonly #links = new Ranges();
@@ -41,6 +43,7 @@ export class SpanTranscoder implements RecordTranscoder {
   constructor(cursor: Cursor, dimensions: Dimensions) {
     this.#cursor = cursor;
     this.#dimensions = dimensions;
+    this.#sets = dimensions.attributeSets.spans;
   }
 
   /** @inheritdoc */
@@ -172,12 +175,7 @@ export class SpanTranscoder implements RecordTranscoder {
     json.text(bytes, this.#messageFrom, this.#messageTo);
 
     json.inexact = false;
-    if (attributes.count === 0) json.null();
-    else {
-      const field = json.openJson();
-      json.attributes(cursor, attributes.offsets, attributes.count);
-      json.close(field);
-    }
+    this.#sets.write(json, cursor, attributes, resource.service, name);
     const attributesInexact = json.inexact;
     json.inexact = false;
     json.list(cursor, events, this.#event);
