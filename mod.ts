@@ -35,7 +35,37 @@ export {
   type CircuitBreakerOptions,
   type CircuitState,
 } from "./src/breaker.ts";
+export {
+  DeadLetters,
+  type DeadLettersOptions,
+  type Graveyard,
+  type Sender,
+} from "./src/dead_letters.ts";
+export { Delivery } from "./src/delivery.ts";
+export type {
+  DeliveryEvent,
+  DeliveryOptions,
+  DeliveryStats,
+  DeliveryTime,
+} from "./src/delivery.ts";
+export { type JournalOptions, openJournal } from "./src/disk_journal.ts";
+export { JournalFullError, JournalUnavailableError } from "./src/journal.ts";
+export type * from "./src/journal.ts";
+export { diskFiles } from "./src/journal_files.ts";
+export type * from "./src/journal_files.ts";
+export { memoryJournal, type MemoryJournalOptions } from "./src/memory_journal.ts";
+export type { Bury, DeadLetter, Delivered, Sink } from "./src/sink.ts";
 export { OtlpDecodeError, OtlpTooLargeError } from "./src/protobuf.ts";
-export type { LogFilter, PointFilter, ReadOptions, Stored, StoredRecords } from "./src/query.ts";
+export {
+  exportStored,
+  getLogs,
+  getMetricPoints,
+  getTrace,
+  type LogFilter,
+  type PointFilter,
+  type ReadOptions,
+  type Stored,
+  type StoredRecords,
+} from "./src/query.ts";
 export type * from "./src/record.ts";
 export { classify, type Failure, withRetry, type WithRetryOptions } from "./src/retry.ts";

@@ -40,6 +40,8 @@ const MINUTE_MS = 60_000;
 const STOP_MS = 9_500;
 const IN_FLIGHT_MS = 1_000;
 const LAST_ANSWERS_MS = 300;
+/** How long a query waits for what was acknowledged and is not stored yet. */
+const CATCH_UP_MS = 1_000;
 /** Terminals send a signal to every process of a group, and `deno task` sends it on: one, for us. */
 const SAME_SIGNAL_MS = 250;
 
@@ -194,6 +196,11 @@ async function adminOf(
 ): Promise<Admin> {
   return {
     query: async (sql, options) => {
+      // One sees what was acknowledged before one asked, unless the database is far behind.
+      const late = AbortSignal.timeout(CATCH_UP_MS);
+      await adapter.flush({ signal: AbortSignal.any([options.signal, late]) }).catch((error) => {
+        if (!late.aborted) throw error;
+      });
       try {
         return await querySql(await adapter.database(options), sql, options);
       } catch (error) {

@@ -84,3 +84,12 @@ export async function nothingPending(
 ): Promise<StatsJson> {
   return await statsUntil(collector, (stats) => spansOf(stats, name).pending === 0);
 }
+
+/** Waits until nothing that was acknowledged, of whatever signal, is pending anywhere. */
+export async function allDelivered(collector: { readonly url: string }): Promise<void> {
+  await statsUntil(
+    collector,
+    ({ destinations }) =>
+      destinations.every(({ pending }) => SIGNALS.every((signal) => pending[signal] === 0)),
+  );
+}

@@ -6,10 +6,12 @@
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { canonicalise } from "./canonical.ts";
+import { allDelivered } from "./collector_ledger.ts";
 import { runCollector, type RunOptions, startCollector } from "./collector_process.ts";
 import { runTracedProgram } from "./deno_program.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { requestOf, startServer } from "./recording_server.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 
 const ASKS = 20;
 const onServer = { ignore: !drivers.includes("postgres") };
@@ -19,27 +21,25 @@ const permissions = config.tasks.start.command.match(/--allow-\S+/g)!
   .map((flag) => flag.replaceAll("'", ""));
 
 Deno.test("a Deno server's telemetry is in the embedded database, over a stop and a start", async () => {
-  const dataDir = await Deno.makeTempDir({ prefix: "otel-storage-" });
-  try {
-    // Asked as the README says, while the collector has the database open.
-    await keepsTelemetry({ dataDir, permissions }, "http/protobuf", async (sql) => {
-      const { code, stdout, stderr } = await runCollector({
-        dataDir,
-        permissions,
-        args: ["query", "sql", sql],
-      });
-      assert.equal(code, 0, stderr);
-      return stdout;
+  await using folder = await temporaryFolder();
+  const dataDir = folder.path;
+  // Asked as the README says, while the collector has the database open.
+  await keepsTelemetry({ dataDir, permissions }, "http/protobuf", async (sql) => {
+    const { code, stdout, stderr } = await runCollector({
+      dataDir,
+      permissions,
+      args: ["query", "sql", sql],
     });
-  } finally {
-    await Deno.remove(dataDir, { recursive: true });
-  }
+    assert.equal(code, 0, stderr);
+    return stdout;
+  });
 });
 
 Deno.test("a Deno server's telemetry is in Postgres, where psql finds it", onServer, async () => {
   await using database = await testDatabase("postgres");
+  await using folder = await temporaryFolder();
   const env = { DATABASE_URL: database.url };
-  await keepsTelemetry({ env, permissions }, "http/json", async (sql) => {
+  await keepsTelemetry({ env, permissions, dataDir: folder.path }, "http/json", async (sql) => {
     const args = ["--no-psqlrc", "--tuples-only", "--no-align", "--command"];
     const psql = new Deno.Command("psql", {
       args: [...args, `select row_to_json(q) from (${sql}) q`, database.url],
@@ -62,6 +62,7 @@ async function keepsTelemetry(
   {
     await using collector = await startCollector(options);
     await runTracedProgram({ endpoint: collector.url, service: "greeter", protocol, asks: ASKS });
+    await allDelivered(collector);
     await checkTelemetry(select);
     before = await select(COUNTS);
     await stop(collector);
