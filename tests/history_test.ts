@@ -235,7 +235,7 @@ for (const driver of drivers) {
     for (let n = 0; n < 12; n++) {
       await storeLogs(
         store,
-        Array.from({ length: 500 }, (_, k) => called("x", { timeUnixNano: TIME + BigInt(k) })),
+        Array.from({ length: 500 }, (_, k) => called(`x${n}`, { timeUnixNano: TIME + BigInt(k) })),
       );
     }
     const { database, asked } = observed(store.database);
@@ -259,7 +259,10 @@ for (const driver of drivers) {
     for (let n = 0; n < 10; n++) {
       await storeLogs(
         store,
-        Array.from({ length: 30 }, (_, k) => called("x", { body, timeUnixNano: TIME + BigInt(k) })),
+        Array.from(
+          { length: 30 },
+          (_, k) => called(`x${n}`, { body, timeUnixNano: TIME + BigInt(k) }),
+        ),
       );
     }
     const { database, asked } = observed(store.database);
