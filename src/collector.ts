@@ -40,6 +40,8 @@ const MINUTE_MS = 60_000;
 const STOP_MS = 9_500;
 const IN_FLIGHT_MS = 1_000;
 const LAST_ANSWERS_MS = 300;
+/** Bytes of bodies that are being read or appended: the most that holds all of it in 300 MB. */
+const READING_BYTES = 40 << 20;
 /** How long a query waits for what was acknowledged and is not stored yet. */
 const CATCH_UP_MS = 1_000;
 /** Terminals send a signal to every process of a group, and `deno task` sends it on: one, for us. */
@@ -98,7 +100,7 @@ async function serve(settings: Settings): Promise<void> {
   const answer = handler({
     store: storeUntil(stopping, closing.signal, adapter),
     // The journal on disk keeps nothing of a body that was answered for.
-    bodies: new RequestBodies({ lend: true }),
+    bodies: new RequestBodies({ lend: true, readingBytes: READING_BYTES }),
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,

@@ -30,7 +30,7 @@ const SMALL_BYTES = MiB;
 /** What a body without a declared length reserves at first. */
 const UNDECLARED_BYTES = 64 * 1024;
 /** Memory of bodies that is kept to be lent again. */
-const LENT_BYTES = 16 * MiB;
+const LENT_BYTES = 8 * MiB;
 /** What a decompressed body reserves at first; doubled when it is too little. */
 const FIRST_INFLATED_BYTES = 64 * 1024;
 

@@ -29,10 +29,10 @@ import { startServer } from "./recording_server.ts";
 const SIGNALS: readonly Signal[] = ["traces", "logs", "metrics"];
 
 /** Records in the order of their time, a nanosecond apart, named 0, 1, 2, … */
-async function storeLogs({ adapter }: OpenStore, count: number): Promise<void> {
+async function storeLogs({ adapter }: OpenStore, count: number, first = 0): Promise<void> {
   const records = Array.from(
     { length: count },
-    (_, n) => log({ eventName: String(n), timeUnixNano: TIME + BigInt(n) }),
+    (_, n) => log({ eventName: String(first + n), timeUnixNano: TIME + BigInt(n) }),
   );
   await adapter.write("logs", encodeRequest("logs", logs(records)));
 }
@@ -244,7 +244,7 @@ Deno.test("a replay sends the range and what the filter chooses, signal by signa
 
 Deno.test("a replay reads no more than a page ahead of what it has sent", async () => {
   await using store = await openStore(DRIVER);
-  for (let n = 0; n < 6; n++) await storeLogs(store, 500);
+  for (let n = 0; n < 6; n++) await storeLogs(store, 500, 500 * n);
   const { database, asked } = observed(store.database);
   let sent = 0;
   let most = 0;

@@ -79,7 +79,7 @@ export class PreparedRows {
     this.#transcoder = transcoder;
     this.#clock = clock;
     this.#maxBytes = maxBytes;
-    this.#pool = new BufferPool(maxBytes);
+    this.#pool = new BufferPool(maxBytes / 2);
   }
 
   /** Requests whose rows were there, and those whose rows were made for a delivery. */
