@@ -16,10 +16,10 @@ const ATTEMPT_TIMEOUT_MS = 1_000;
 if (drivers.includes("postgres")) {
   Deno.test("what a collector acknowledged is stored once, and forwarded, however often it and its database fail", async () => {
     const random = randomOf(crashSeed + 2);
-    await using postgres = await unreliablePostgres(random);
+    const rounds = Math.max(Math.ceil(crashRounds / 2), 4);
+    await using postgres = await unreliablePostgres(random, rounds);
     assert.ok(postgres, "There are no binaries of Postgres to start a server with");
     if (!postgres.hasSmallDisk) console.log("skipped: a full disk, mounting is not permitted here");
-    const rounds = Math.max(Math.ceil(crashRounds / 2), 4);
     const trouble = (round: number): Trouble | undefined => {
       if (round % 10 === 1) return postgres.paused(2.5 * ATTEMPT_TIMEOUT_MS);
       if (round % 10 === 3 && postgres.hasSmallDisk) return postgres.full(1_500);

@@ -36,14 +36,21 @@ export interface UnreliablePostgres extends AsyncDisposable {
 const CUT = 0.3;
 /** A commit is in a small packet; a large one that says so is data. */
 const COMMIT_BYTES = 512;
-const DISK_MEGABYTES = 400;
+/** Of the disk: for the server itself, and for what a round may store. */
+const SERVER_MEGABYTES = 300;
+const ROUND_MEGABYTES = 20;
 
-/** Starts one; undefined where there are no binaries. */
+/**
+ * Starts one; undefined where there are no binaries.
+ *
+ * @param rounds How many there will be: its disk is to be full when a test says so, and not before.
+ */
 export async function unreliablePostgres(
   random: () => number,
+  rounds: number,
 ): Promise<UnreliablePostgres | undefined> {
   await using resources = new AsyncDisposableStack();
-  const disk = await smallDisk(DISK_MEGABYTES);
+  const disk = await smallDisk(SERVER_MEGABYTES + rounds * ROUND_MEGABYTES);
   if (disk !== undefined) resources.use(disk);
   const server = await ownPostgresServer({
     ...disk !== undefined && { parent: disk.path },
