@@ -34,13 +34,15 @@ export interface Checked extends Transcoded {
 }
 
 /** Bytes of rows that are kept. What goes beyond is made anew. */
-const MAX_BYTES = 8 << 20;
+const MAX_BYTES = 16 << 20;
 /** Requests wait while more of that is taken. */
 const WAIT_ABOVE = 0.5;
 /** For how long at most, in ms. */
 const MAX_WAIT_MS = 250;
-/** A delivery that has asked for nothing for so long has stopped, in ms. */
+/** A delivery that has asked for nothing for so long has stopped, or has had nothing to do, in ms. */
 const STOPPED_MS = 1_000;
+/** Then so much is kept for when it goes on. */
+const KEPT_WHEN_STOPPED = 1 / 8;
 
 /** Rows, and the memory they are in. */
 interface Kept {
@@ -113,7 +115,11 @@ export class PreparedRows {
   }
 
   get #isBehind(): boolean {
-    return this.#bytes > this.#maxBytes * WAIT_ABOVE && this.#clock() - this.#asked < STOPPED_MS;
+    return this.#bytes > this.#maxBytes * WAIT_ABOVE && this.#goesOn;
+  }
+
+  get #goesOn(): boolean {
+    return this.#clock() - this.#asked < STOPPED_MS;
   }
 
   /**
@@ -145,7 +151,8 @@ export class PreparedRows {
   }
 
   #fits(size: number): boolean {
-    return this.#bytes + size <= this.#maxBytes;
+    const most = this.#goesOn ? this.#maxBytes : this.#maxBytes * KEPT_WHEN_STOPPED;
+    return this.#bytes + size <= most;
   }
 
   /**
