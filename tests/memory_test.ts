@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { seeded, traceBodies } from "../bench/telemetry.ts";
 import { WIRE, WireWriter } from "../src/protobuf.ts";
+import { statsOf } from "./collector_ledger.ts";
 import { type RunningCollector, startCollector } from "./collector_process.ts";
 
 const MiB = 1024 * 1024;
@@ -115,7 +116,15 @@ if (Deno.build.os === "linux") {
         const body = ballast(4 * MiB);
         return sendSlowly(collector.url, body, `content-length: ${body.length}\r\n`);
       });
-      const statuses = await fillUntilRefused(collector.url);
+      let isFilling = true;
+      const ledger = (async () => {
+        // Its equations are looked at each time.
+        for (; isFilling; await new Promise((resolve) => setTimeout(resolve, 100))) {
+          await statsOf(collector);
+        }
+      })();
+      const statuses = await fillUntilRefused(collector.url).finally(() => isFilling = false);
+      await ledger;
       assert.deepEqual([...statuses].sort(), [200, 503]);
       assert.ok((await Promise.all(slow)).every((status) => [200, 503].includes(status)));
       const peak = await peakOf(collector);
