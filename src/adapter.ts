@@ -373,8 +373,8 @@ export class OTelStorageAdapter implements AsyncDisposable {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), closeGraceMs / 2);
     try {
-      const journalled = dataDir === undefined ? Promise.resolve() : intake.idle(late.signal);
-      await journalled;
+      // In memory a request is on its way until it is delivered.
+      if (dataDir !== undefined) await intake.idle(late.signal);
       await destinations.settle(late.signal, { patient: dataDir === undefined });
     } finally {
       clearTimeout(timer);

@@ -1,8 +1,7 @@
 /** A collector whose database is not the one it was: restored from an older copy, or another one. */
 
 import assert from "node:assert/strict";
-import { pg } from "../src/postgres/pg.ts";
-import { type RunningCollector, startCollector } from "./collector_process.ts";
+import { startCollector, stop } from "./collector_process.ts";
 import {
   destinationOf,
   nothingPending,
@@ -10,26 +9,9 @@ import {
   spansOf,
   statsUntil,
 } from "./collector_ledger.ts";
-import { asAdmin, drivers, testDatabase } from "./postgres.ts";
+import { asAdmin, drivers, storedSpanIds, testDatabase } from "./postgres.ts";
 import { numbers, spanId, spans } from "./requests.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
-
-/** Ends as an operator ends it. */
-async function stop(collector: RunningCollector): Promise<string> {
-  collector.signal("SIGTERM");
-  const { code, stderr } = await collector.ended;
-  assert.equal(code, 0, stderr);
-  return stderr;
-}
-
-/** The ids of the spans in a database. */
-async function stored(url: string): Promise<string[]> {
-  await using database = pg(url, { maxConnections: 1 });
-  const rows = await database.query<{ id: string }>(
-    "select span_id as id from otel.spans order by 1",
-  );
-  return rows.map(({ id }) => id);
-}
 
 /** A copy of a database, which goes with the test; nobody may be connected to it. */
 interface Copy extends AsyncDisposable {
@@ -80,7 +62,7 @@ if (drivers.includes("postgres")) {
     await sendSpans(collector.url, spans([4, 5]));
     await nothingPending(collector);
     await copy.restore();
-    assert.deepEqual(await stored(test.url), [1, 2].map(spanId));
+    assert.deepEqual(await storedSpanIds(test.url), [1, 2].map(spanId));
     await sendSpans(collector.url, spans([6]));
     const stats = await nothingPending(collector);
     assert.deepEqual(spansOf(stats), {
@@ -90,7 +72,7 @@ if (drivers.includes("postgres")) {
       dead: 0,
       skipped: 0,
     });
-    assert.deepEqual(await stored(test.url), [1, 2, 3, 4, 5, 6].map(spanId));
+    assert.deepEqual(await storedSpanIds(test.url), [1, 2, 3, 4, 5, 6].map(spanId));
     const log = await stop(collector);
     assert.match(
       log,
@@ -139,7 +121,7 @@ if (drivers.includes("postgres")) {
     const lost = skipped - 2;
     assert.ok(lost > 0 && lost % each === 0, String(skipped));
     const last = numbers(3 + lost, requests * each - lost);
-    assert.deepEqual(await stored(test.url), [1, 2, ...last, 1_000_000].map(spanId));
+    assert.deepEqual(await storedSpanIds(test.url), [1, 2, ...last, 1_000_000].map(spanId));
     const { gapBytes } = destinationOf(stats, "postgres");
     assert.equal(BigInt(gapBytes), BigInt(`0x${stats.journal.oldest}`) - position);
     const log = await stop(collector);
@@ -174,11 +156,11 @@ if (drivers.includes("postgres")) {
     const { stats, log } = await run(other, [3]);
     assert.match(log, told);
     assert.deepEqual(stats, { accepted: 3, delivered: 3, pending: 0, dead: 0, skipped: 0 });
-    assert.deepEqual(await stored(other.url), [1, 2, 3].map(spanId));
-    assert.deepEqual(await stored(one.url), [1, 2].map(spanId));
+    assert.deepEqual(await storedSpanIds(other.url), [1, 2, 3].map(spanId));
+    assert.deepEqual(await storedSpanIds(one.url), [1, 2].map(spanId));
     // By now it knows.
     assert.doesNotMatch((await run(other, [4])).log, told);
-    assert.deepEqual(await stored(other.url), [1, 2, 3, 4].map(spanId));
+    assert.deepEqual(await storedSpanIds(other.url), [1, 2, 3, 4].map(spanId));
   });
 
   Deno.test("a database that takes no connections while it is restored makes no dead letters", async () => {
@@ -210,7 +192,7 @@ if (drivers.includes("postgres")) {
     );
     const { deadLetters } = await nothingPending(collector);
     assert.equal(deadLetters.written, 0);
-    assert.deepEqual(await stored(test.url), [1, 2].map(spanId));
+    assert.deepEqual(await storedSpanIds(test.url), [1, 2].map(spanId));
     assert.match(
       await stop(collector),
       / warn cannot deliver, trying again destination=postgres error="database .+ is not currently accepting connections"/,

@@ -1,12 +1,12 @@
 /** A collector whose data folder is not what it was, or not its own. */
 
 import assert from "node:assert/strict";
-import { runCollector, type RunningCollector, startCollector } from "./collector_process.ts";
+import { runCollector, startCollector, stop } from "./collector_process.ts";
 import { destinationOf, nothingPending, sendSpans, spansOf } from "./collector_ledger.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { lockedTable } from "./locked_table.ts";
+import { drivers, storedSpanIds, testDatabase } from "./postgres.ts";
 import { spanId, spans } from "./requests.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
-import { pg } from "../src/postgres/pg.ts";
 
 /** Somebody else: `nobody`, whatever it is called. */
 const STRANGER = 65_534;
@@ -14,23 +14,6 @@ const isRoot = Deno.uid() === 0;
 
 /** Without what lets root write anywhere, so that what modules it has read it can still read. */
 const AS_ANYBODY = isRoot ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : [];
-
-/** Ends as an operator ends it. */
-async function stop(collector: RunningCollector): Promise<string> {
-  collector.signal("SIGTERM");
-  const { code, stderr } = await collector.ended;
-  assert.equal(code, 0, stderr);
-  return stderr;
-}
-
-/** The ids of the spans in a database. */
-async function stored(url: string): Promise<string[]> {
-  await using database = pg(url, { maxConnections: 1 });
-  const rows = await database.query<{ id: string }>(
-    "select span_id as id from otel.spans order by 1",
-  );
-  return rows.map(({ id }) => id);
-}
 
 async function copyFolder(from: string, to: string): Promise<void> {
   await Deno.mkdir(to);
@@ -68,7 +51,7 @@ if (drivers.includes("postgres")) {
       skipped: 0,
     });
     assert.equal(stats.duplicates.traces, 0);
-    assert.deepEqual(await stored(test.url), [1, 2, 2, 3].map(spanId));
+    assert.deepEqual(await storedSpanIds(test.url), [1, 2, 2, 3].map(spanId));
     const log = await stop(collector);
     assert.ok(log.includes("info journal: new id: The folder had no journal id: it is "), log);
     assert.ok(!/ (warn|error) /.test(log), log);
@@ -91,7 +74,7 @@ if (drivers.includes("postgres")) {
       }
       await Deno.remove(journal, { recursive: true });
       await Deno.rename(copy, journal);
-      const held = early ? await heldPosition(test.url) : undefined;
+      const held = early ? await lockedTable(test.url, "journal_position") : undefined;
       await using collector = await startCollector(options);
       const ahead = collector.logged(
         " warn it is ahead of the journal, which was restored from an older copy destination=postgres ",
@@ -112,30 +95,10 @@ if (drivers.includes("postgres")) {
         skipped,
       });
       assert.equal(destinationOf(stats, "postgres").gapBytes, 0);
-      assert.deepEqual(await stored(test.url), [1, 2, 3, 4, 5, 6].map(spanId));
+      assert.deepEqual(await storedSpanIds(test.url), [1, 2, 3, 4, 5, 6].map(spanId));
       await stop(collector);
     });
   }
-}
-
-/** Keeps everybody from asking for the position until it is disposed of. */
-async function heldPosition(url: string): Promise<AsyncDisposable> {
-  const database = pg(url, { maxConnections: 1 });
-  const held = Promise.withResolvers<void>();
-  const end = Promise.withResolvers<void>();
-  const transaction = database.transaction(async (transaction) => {
-    await transaction.query("lock table otel_data.journal_position in access exclusive mode");
-    held.resolve();
-    await end.promise;
-  });
-  await held.promise;
-  return {
-    async [Symbol.asyncDispose]() {
-      end.resolve();
-      await transaction;
-      await database.close();
-    },
-  };
 }
 
 /** A folder that cannot be used, and what is said about it. */

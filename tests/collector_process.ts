@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
 const SCRIPT = fileURLToPath(
@@ -92,6 +93,14 @@ export function launchCollector(options: RunOptions): StartingCollector {
       await ended;
     },
   };
+}
+
+/** Ends a collector as an operator ends it, and returns its log. */
+export async function stop(collector: RunningCollector): Promise<string> {
+  collector.signal("SIGTERM");
+  const { code, stderr } = await collector.ended;
+  assert.equal(code, 0, stderr);
+  return stderr;
 }
 
 function spawn(options: RunOptions): Deno.ChildProcess {

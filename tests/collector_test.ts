@@ -4,6 +4,7 @@ import { once } from "node:events";
 import type { Database } from "../src/postgres/database.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { runCollector, startCollector } from "./collector_process.ts";
+import { lockedTable } from "./locked_table.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 
 /** A folder that goes with the test. */
@@ -324,26 +325,6 @@ Deno.test("requests that no client library would send get an answer", async () =
   assert.equal(await send(collector.url, "still there"), 200);
 });
 
-/** Keeps everybody from writing spans until it is disposed of. */
-async function lockedSpans(url: string): Promise<AsyncDisposable> {
-  const database = pg(url);
-  const held = Promise.withResolvers<void>();
-  const end = Promise.withResolvers<void>();
-  const transaction = database.transaction(async (transaction) => {
-    await transaction.query("lock table otel_data.spans in access exclusive mode");
-    held.resolve();
-    await end.promise;
-  });
-  await held.promise;
-  return {
-    async [Symbol.asyncDispose]() {
-      end.resolve();
-      await transaction;
-      await database.close();
-    },
-  };
-}
-
 /** Waits until there are so many spans. */
 async function stored(database: Database, spans: number): Promise<void> {
   const sql = "select count(*)::int as n from otel.spans";
@@ -391,7 +372,7 @@ if (drivers.includes("postgres")) {
     const options = { env: { DATABASE_URL: test.url }, dataDir: data.path };
     {
       await using collector = await startCollector(options);
-      await using _lock = await lockedSpans(test.url);
+      await using _lock = await lockedTable(test.url, "spans");
       assert.equal(await send(collector.url, "stuck"), 200);
       await waiting(test.url);
       collector.signal("SIGTERM");
@@ -410,7 +391,7 @@ if (drivers.includes("postgres")) {
       env: { DATABASE_URL: test.url },
       dataDir: data.path,
     });
-    await using _lock = await lockedSpans(test.url);
+    await using _lock = await lockedTable(test.url, "spans");
     assert.equal(await send(collector.url, "stuck"), 200);
     await waiting(test.url);
     collector.signal("SIGTERM");

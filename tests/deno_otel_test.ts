@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { canonicalise } from "./canonical.ts";
 import { allDelivered } from "./collector_ledger.ts";
-import { runCollector, type RunOptions, startCollector } from "./collector_process.ts";
+import { runCollector, type RunOptions, startCollector, stop } from "./collector_process.ts";
 import { runTracedProgram } from "./deno_program.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { requestOf, startServer } from "./recording_server.ts";
@@ -71,12 +71,6 @@ async function keepsTelemetry(
   assert.deepEqual(await select(COUNTS), before);
   await checkTelemetry(select);
   await stop(collector);
-}
-
-async function stop(collector: Awaited<ReturnType<typeof startCollector>>): Promise<void> {
-  collector.signal("SIGTERM");
-  const { code, stderr } = await collector.ended;
-  assert.equal(code, 0, stderr);
 }
 
 const COUNTS = `select (select count(*) from otel.spans) as spans,

@@ -40,6 +40,15 @@ export async function asAdmin(sql: string): Promise<void> {
   await admin.query(sql);
 }
 
+/** The ids of the spans in a database, in their order. */
+export async function storedSpanIds(url: string): Promise<string[]> {
+  await using database = pg(url, { maxConnections: 1 });
+  const rows = await database.query<{ id: string }>(
+    "select span_id as id from otel.spans order by 1",
+  );
+  return rows.map(({ id }) => id);
+}
+
 async function onServer(): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   await asAdmin(`create database ${name} template template0 encoding 'UTF8'`);

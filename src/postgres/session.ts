@@ -42,7 +42,7 @@ const CLOSE_GRACE_MS = 5_000;
 const CANCEL_GRACE_MS = 1_000;
 
 /** Settles as `work` does, or rejects with the reason of the signal that is aborted before. */
-async function abortable<T>(work: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
+export async function abortable<T>(work: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const removers = signals.map((signal) => {
     const onAbort = () => reject(signal.reason);

@@ -18,6 +18,7 @@ import { migrate } from "./migrate.ts";
 import type { PartitionWidth } from "./partition_width.ts";
 import { Partitions } from "./partitions.ts";
 import type { PreparedRows } from "./prepared_rows.ts";
+import { abortable } from "./session.ts";
 import { PostgresSink } from "./sink.ts";
 import { Transcoder } from "./transcode.ts";
 
@@ -134,14 +135,7 @@ export class PostgresStore implements Sink, AsyncDisposable {
     const opening = this.#opening ??= this.#open();
     // Everybody may have given up waiting for it.
     opening.catch(() => {});
-    const { promise: given, reject } = Promise.withResolvers<never>();
-    const giveUp = () => reject(signal!.reason);
-    signal?.addEventListener("abort", giveUp, { once: true });
-    try {
-      return await Promise.race([opening, given]);
-    } finally {
-      signal?.removeEventListener("abort", giveUp);
-    }
+    return await abortable(opening, signal === undefined ? [] : [signal]);
   }
 
   async #open(): Promise<Opened> {
