@@ -63,9 +63,13 @@ export {
   getTrace,
   type LogFilter,
   type PointFilter,
+  QueryError,
+  QueryTimeoutError,
+  type RangeOptions,
   type ReadOptions,
   type Stored,
   type StoredRecords,
+  type TimeRange,
 } from "./src/query.ts";
 export type * from "./src/record.ts";
 export { classify, type Failure, withRetry, type WithRetryOptions } from "./src/retry.ts";

@@ -1,8 +1,10 @@
 /**
  * Filters as SQL conditions on the rows that `postgres/stored.ts` selects.
  *
- * Every condition is true or false, never null, so that `not` means what it says. Names and values
- * travel as parameters, always.
+ * A comparison with what a record lacks is null, which WHERE takes for false, and `not` makes false
+ * before it turns it round. Services, operations and resources are looked up by what is asked of them
+ * and compared by id: once each instead of for every row, and so that an index on the id can be used.
+ * Names and values travel as parameters, always.
  *
  * @module
  */
@@ -26,22 +28,30 @@ export type AddParameter = (value: SqlValue) => string;
 /** The SQL of each field by signal: what it is compared as, and whether that is a number. */
 const FIELDS: Readonly<Record<Signal, Partial<Record<FilterField, string>>>> = {
   traces: {
-    service: service("t"),
-    operation: "n.name",
     kind: `(array['${KINDS.join("','")}'])[t.kind + 1]`,
     status: `(array['${STATUSES.join("','")}'])[coalesce(t.status, 0) + 1]`,
     duration: "t.duration_ns",
   },
   logs: {
-    service: service("t"),
     severity: "nullif(t.severity_number, 0)",
     text: "t.body #>> '{}'",
   },
-  metrics: { service: service("e"), metric: "m.name" },
+  metrics: { metric: "m.name" },
 };
 
-function service(alias: string): string {
-  return `(select name from otel_data.services where id = ${alias}.service_id)`;
+/** Fields that are the `name` of another table's row. */
+const NAMES: Readonly<Record<Signal, Partial<Record<FilterField, Dimension>>>> = {
+  traces: {
+    service: { id: "t.service_id", table: "services" },
+    operation: { id: "t.name_id", table: "names" },
+  },
+  logs: { service: { id: "t.service_id", table: "services" } },
+  metrics: { service: { id: "e.service_id", table: "services" } },
+};
+
+interface Dimension {
+  readonly id: string;
+  readonly table: string;
 }
 
 /**
@@ -59,35 +69,62 @@ export function filterSql(filter: Filter, signal: Signal, add: AddParameter): st
       return `(${parts.join(` ${filter.kind} `)})`;
     }
     case "not":
-      return `not ${filterSql(filter.part, signal, add)}`;
+      return `not coalesce(${filterSql(filter.part, signal, add)}, false)`;
     case "exists":
-      return filter.target.kind === "field"
-        ? `(${fieldSql(filter.target.name, signal)} is not null)`
-        : `(${attributeSql(filter.target, signal, add)} is not null)`;
+      return of(filter.target, signal, add, (sql) => `${sql} is not null`);
     case "compare":
-      return `coalesce(${comparisonSql(filter, signal, add)}, false)`;
+      return of(filter.target, signal, add, (sql) => comparisonSql(sql, filter, add));
   }
 }
 
-function comparisonSql(
-  { target, operator, value, isNumber }: Extract<Filter, { kind: "compare" }>,
+/** A condition on a field or an attribute. */
+function of(
+  target: FilterTarget,
   signal: Signal,
+  add: AddParameter,
+  condition: (sql: string) => string,
+): string {
+  if (target.kind === "field") {
+    const named = NAMES[signal][target.name];
+    return named === undefined
+      ? `(${condition(fieldSql(target.name, signal))})`
+      : among(named, condition("name"));
+  }
+  if (target.of === "resource") {
+    const resource = {
+      id: signal === "metrics" ? "e.resource_id" : "t.resource_id",
+      table: "resources",
+    };
+    return among(resource, condition(`(attributes -> ${add(target.key)}::text)`));
+  }
+  return `(${condition(attributeSql(target.key, signal, add))})`;
+}
+
+/** Those whose row in another table meets a condition. */
+function among({ id, table }: Dimension, condition: string): string {
+  const ids = `select id from otel_data.${table} where ${condition}`;
+  // Few, and an index begins with them; others may be many, and are hashed.
+  return table === "services" ? `(${id} = any (array(${ids})))` : `(${id} in (${ids}))`;
+}
+
+/** An attribute is jsonb. */
+function comparisonSql(
+  sql: string,
+  { target, operator, value, isNumber }: Extract<Filter, { kind: "compare" }>,
   add: AddParameter,
 ): string {
   if (target.kind === "field") {
-    const sql = fieldSql(target.name, signal);
     return isNumber
       ? `${sql} ${operator} ${add(value)}::numeric`
       : textComparison(sql, operator, add(value));
   }
-  const attribute = attributeSql(target, signal, add);
-  const text = `(${attribute}) #>> '{}'`;
+  const text = `(${sql}) #>> '{}'`;
   if (!isNumber) return textComparison(text, operator, add(value));
   const number = `(${text})::numeric ${operator} ${add(value)}::numeric`;
   const other = operator === "=" || operator === "!="
     ? textComparison(text, operator, add(value))
     : "false";
-  return `case jsonb_typeof(${attribute}) when 'number' then ${number} else ${other} end`;
+  return `case jsonb_typeof(${sql}) when 'number' then ${number} else ${other} end`;
 }
 
 /** Text is ordered by code point, the same in every database. */
@@ -102,15 +139,11 @@ function fieldSql(field: FilterField, signal: Signal): string {
   return sql;
 }
 
-/** One attribute as jsonb, null when there is none. */
-function attributeSql(
-  target: Exclude<FilterTarget, { kind: "field" }>,
-  signal: Signal,
-  add: AddParameter,
-): string {
-  const key = `${add(target.key)}::text`;
-  if (target.of === "resource") return `(r.attributes -> ${key})`;
-  if (signal === "metrics") return `(e.attributes -> ${key})`;
-  return `otel_data.attribute(t.attributes, a.attributes, a.own_keys, a.own_types,
-    t.attribute_values, ${key})`;
+/** One attribute of a record as jsonb, null when there is none. */
+function attributeSql(key: string, signal: Signal, add: AddParameter): string {
+  const name = `${add(key)}::text`;
+  return signal === "metrics"
+    ? `(e.attributes -> ${name})`
+    : `otel_data.attribute(t.attributes, a.attributes, a.own_keys, a.own_types,
+    t.attribute_values, ${name})`;
 }

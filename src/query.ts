@@ -28,13 +28,12 @@ import {
   type Stored,
 } from "./postgres/stored.ts";
 
-export type { Stored, StoredRecords } from "./postgres/stored.ts";
+import type { ReadOptions } from "./query/reading.ts";
 
-/** Options of every read. */
-export interface ReadOptions {
-  /** Ends the read. */
-  readonly signal?: AbortSignal;
-}
+export type { Stored, StoredRecords } from "./postgres/stored.ts";
+export type { ReadOptions } from "./query/reading.ts";
+export { QueryError, QueryTimeoutError } from "./query/query_error.ts";
+export type { RangeOptions, TimeRange } from "./query/range.ts";
 
 /** Which log records to read; conditions are joined by and. */
 export interface LogFilter {

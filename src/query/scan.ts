@@ -1,0 +1,183 @@
+/**
+ * Searches the rows of a signal: those that a filter chooses, in an order that cursors can follow.
+ *
+ * Newest first, a search goes back through its range in windows that grow while little is found, so
+ * that what is frequent is found without a look at the rest. Where nothing is, it jumps to what is
+ * there. Rows that share a time to the nanosecond are in order of their place in the table, as nothing
+ * else tells them apart; what moves them (`ensure`, out of the default partition) moves all rows of a
+ * time, and then those of one time are read twice rather than not at all.
+ *
+ * @module
+ */
+
+import { Conditions } from "../conditions.ts";
+import type { Filter } from "../filter.ts";
+import { filterSql } from "../filter_sql.ts";
+import type { Queryable, Row } from "../postgres/database.ts";
+import { SELECT_LOGS, SELECT_POINTS, SELECT_SPANS } from "../postgres/stored.ts";
+import type { Signal } from "../record.ts";
+import type { TimeRange } from "./range.ts";
+
+/** What to search. */
+export interface Scan {
+  /** Whose records. */
+  readonly signal: Signal;
+  /** Which of them. */
+  readonly filter: Filter;
+  /** When they were; of records without a time, when they arrived. */
+  readonly range: TimeRange;
+  /** How many rows at most. */
+  readonly limit: number;
+  /** `slowest` orders spans by duration. @default {"newest"} */
+  readonly order?: "newest" | "slowest";
+  /** Only what comes behind the row of this key; see {@linkcode scanKey}. */
+  readonly before?: readonly bigint[] | undefined;
+  /** Whether only ids (`trace_id`, `span_id`, `duration_ns`) and the key are wanted. @default {false} */
+  readonly idsOnly?: boolean;
+}
+
+/** A row of `SELECT_SPANS`, `SELECT_LOGS` or `SELECT_POINTS`, or ids, with what its key is made of. */
+export interface ScannedRow extends Row {
+  readonly time_micros: bigint;
+  readonly time_frac: number;
+  readonly place_table: bigint;
+  readonly place: string;
+}
+
+const FIRST_WINDOW = 1_000_000_000n;
+const WIDEN = 8n;
+const MICROSECOND = 1000n;
+
+interface Source {
+  readonly table: string;
+  readonly select: string;
+  readonly ids: string;
+}
+
+const SOURCES: Readonly<Record<Signal, Source>> = {
+  traces: { table: "spans", select: SELECT_SPANS, ids: "t.trace_id, t.span_id, t.duration_ns" },
+  logs: { table: "logs", select: SELECT_LOGS, ids: "t.trace_id, t.span_id" },
+  metrics: { table: "metric_points", select: SELECT_POINTS, ids: "t.series_id" },
+};
+
+/**
+ * The rows, in order.
+ *
+ * @throws {FilterFieldError} The filter names a field that these records do not have.
+ */
+export async function scan(reader: Queryable, search: Scan): Promise<ScannedRow[]> {
+  const { range, limit, before } = search;
+  if (search.order === "slowest") return await rowsOf(reader, search, range, limit);
+  const rows: ScannedRow[] = [];
+  let end = before === undefined ? range.until : min(range.until, (before[0]! + 1n) * MICROSECOND);
+  let width = FIRST_WINDOW;
+  let hasJumped = false;
+  while (rows.length < limit && end > range.since) {
+    const start = max(range.since, wholeMicros(end - width));
+    const found = await rowsOf(
+      reader,
+      search,
+      { since: start, until: end },
+      limit - rows.length,
+    );
+    for (const row of found) rows.push(row);
+    end = start;
+    width *= WIDEN;
+    if (rows.length === 0 && !hasJumped && end > range.since) {
+      hasJumped = true;
+      width = max(width, end - await newestOf(reader, search, { since: range.since, until: end }));
+    }
+  }
+  return rows;
+}
+
+/** What {@linkcode Scan.before} wants, to go on behind this row. */
+export function scanKey(row: ScannedRow, order: Scan["order"] = "newest"): bigint[] {
+  const [, block, offset] = /^\((\d+),(\d+)\)$/.exec(row.place)!;
+  const place = [row.time_micros, BigInt(row.time_frac), row.place_table, block!, offset!];
+  return (order === "slowest" ? [row.duration_ns as bigint, ...place] : place).map(BigInt);
+}
+
+/** How many numbers a key has. */
+export function scanKeyLength(order: Scan["order"] = "newest"): number {
+  return order === "slowest" ? 6 : 5;
+}
+
+async function rowsOf(
+  reader: Queryable,
+  { signal, filter, order, before, idsOnly }: Scan,
+  range: TimeRange,
+  limit: number,
+): Promise<ScannedRow[]> {
+  const { table, select, ids } = SOURCES[signal];
+  const from = select.slice(select.indexOf(`from otel_data.${table} t`));
+  const where = new Conditions();
+  where.time(range);
+  where.addSql(filterSql(filter, signal, (value) => where.parameter(value)));
+  if (before !== undefined) where.addSql(behind(before, where));
+  const duration = order === "slowest" ? "t.duration_ns desc, " : "";
+  // What is not needed to choose rows is joined to the few that were chosen.
+  const chosen = `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${from}
+    ${where.sql} order by ${duration}t.time desc, t.time_frac desc, t.ctid desc
+    limit ${where.parameter(limit)}::int) t`;
+  const columns = idsOnly
+    ? `select ${ids}, (extract(epoch from t.time) * 1000000)::bigint as time_micros, t.time_frac
+       from otel_data.${table} t`
+    : select;
+  const sql = columns
+    .replace("select", "select t.place_table, t.place::text as place,")
+    .replace(`otel_data.${table} t`, () => chosen);
+  return await reader.query<ScannedRow>(
+    `${sql} order by ${duration}t.time desc, t.time_frac desc, t.place desc`,
+    where.parameters,
+  );
+}
+
+/** Rows behind that of a key. Its first number bounds them alone, for indexes and partitions. */
+function behind(key: readonly bigint[], where: Conditions): string {
+  const [micros, frac, table, block, offset] = key.slice(-5);
+  const time = `otel_data.to_timestamptz(${
+    where.parameter(BigInt.asIntN(64, micros! * MICROSECOND))
+  }::bigint)`;
+  const fraction = `${where.parameter(frac!)}::smallint`;
+  const place = `(t.tableoid::bigint <> ${where.parameter(table!)}::bigint
+    or t.ctid < ${where.parameter(`(${block},${offset})`)}::tid)`;
+  const later = `(t.time < ${time} or t.time = ${time} and (t.time_frac < ${fraction}
+    or t.time_frac = ${fraction} and ${place}))`;
+  if (key.length === 5) return `t.time <= ${time} and ${later}`;
+  const duration = `${where.parameter(key[0]!)}::bigint`;
+  return `t.duration_ns <= ${duration} and (t.duration_ns < ${duration} or ${later})`;
+}
+
+/** When the newest row of a range is: the index on (service, time) says that of each service. */
+async function newestOf(reader: Queryable, { signal }: Scan, range: TimeRange): Promise<bigint> {
+  if (signal === "metrics") return range.until;
+  const where = new Conditions();
+  where.time(range);
+  const newest = (service: string) =>
+    `(select t.time from otel_data.${
+      SOURCES[signal].table
+    } t ${where.sql} and t.service_id ${service}
+      order by t.time desc limit 1)`;
+  const [row] = await reader.query<{ micros: bigint | null }>(
+    `select (extract(epoch from max(n.time)) * 1000000)::bigint as micros from (
+       select n.time from otel_data.services s cross join lateral ${newest("= s.id")} n
+       union all ${newest("is null")}
+     ) n`,
+    where.parameters,
+  );
+  const micros = row!.micros;
+  return micros === null ? range.since : micros * MICROSECOND;
+}
+
+function wholeMicros(nanos: bigint): bigint {
+  return nanos - nanos % MICROSECOND;
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}

@@ -1,0 +1,51 @@
+import fc from "fast-check";
+import assert from "node:assert/strict";
+import { cursorOf, positionOf } from "../src/query/cursor.ts";
+import { QueryError } from "../src/query/query_error.ts";
+
+const POSITION = { range: { since: 1n, until: 2n ** 64n - 1n }, key: [5n, -1n, 2n ** 63n - 1n] };
+const QUESTION = { query: "logs", options: { text: "timeout", since: 5n } };
+
+function refused(cursor: string, question = QUESTION): void {
+  assert.throws(() => positionOf(question, cursor), (error: unknown) => {
+    assert.ok(error instanceof QueryError);
+    assert.equal(error.parameter, "cursor");
+    return true;
+  });
+}
+
+Deno.test("a cursor gives back the range and the key it was made of", () => {
+  const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+  const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+  fc.assert(fc.property(uint64, uint64, fc.array(int64, { minLength: 0 }), (since, until, key) => {
+    const position = { range: { since, until }, key: key.slice(0, 6) };
+    assert.deepEqual(positionOf(QUESTION, cursorOf(QUESTION, position)), position);
+  }));
+});
+
+Deno.test("a cursor is taken with another limit, and options in another order or not set", () => {
+  const cursor = cursorOf(QUESTION, POSITION);
+  const options = { limit: 5, since: 5n, cursor, filter: undefined, text: "timeout" };
+  assert.deepEqual(positionOf({ query: "logs", options }, cursor), POSITION);
+});
+
+Deno.test("a cursor of another query, or of other options, is refused", () => {
+  const cursor = cursorOf(QUESTION, POSITION);
+  const { query, options } = QUESTION;
+  refused(cursor, { query: "traces", options });
+  refused(cursor, { query, options: { ...options, text: "time" } });
+  refused(cursor, { query, options: { ...options, since: 6n } });
+});
+
+Deno.test("a cursor with any character changed is refused, and so is any other text", () => {
+  const cursor = cursorOf(QUESTION, POSITION);
+  for (let at = 0; at < cursor.length; at++) {
+    for (const character of ["A", "z", "_", "é"]) {
+      const damaged = cursor.slice(0, at) + character + cursor.slice(at + 1);
+      if (atob(damaged.replace(/_/g, "/").replace(/é/g, "")) !== atob(cursor)) refused(damaged);
+    }
+  }
+  refused("");
+  refused("a".repeat(100_000));
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => refused(text)));
+});
