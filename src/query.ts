@@ -34,6 +34,36 @@ export type { Stored, StoredRecords } from "./postgres/stored.ts";
 export type { ReadOptions } from "./query/reading.ts";
 export { QueryError, QueryTimeoutError } from "./query/query_error.ts";
 export type { RangeOptions, TimeRange } from "./query/range.ts";
+export {
+  METRIC_QUERY,
+  type MetricAnswer,
+  type MetricLine,
+  type MetricQuery,
+  type MetricValue,
+  type MetricValues,
+  queryMetric,
+} from "./query/metric.ts";
+export {
+  type ListedMetric,
+  listMetrics,
+  METRIC_SEARCH,
+  type MetricPage,
+  type MetricSearch,
+} from "./query/metric_list.ts";
+export type {
+  MetricDescriptor,
+  MetricKind,
+  MetricType,
+  Temporality,
+} from "./query/metric_series.ts";
+export type { Across, MetricFunction } from "./query/metric_tally.ts";
+export {
+  EXEMPLAR_SEARCH,
+  type ExemplarSearch,
+  findExemplars,
+  type FoundExemplar,
+  type FoundExemplars,
+} from "./query/exemplars.ts";
 
 /** Which log records to read; conditions are joined by and. */
 export interface LogFilter {

@@ -61,7 +61,12 @@ export function subtractHistograms(later: Histogram, earlier: Histogram): Histog
 function combined(a: Histogram, b: Histogram, sign: 1 | -1): Histogram {
   const isSame = a.bounds.length === b.bounds.length &&
     a.bounds.every((bound, n) => bound === b.bounds[n]);
-  if (isSame) return { bounds: a.bounds, counts: a.counts.map((n, at) => n + sign * b.counts[at]!) };
+  if (isSame) {
+    return {
+      bounds: a.bounds,
+      counts: a.counts.map((n, at) => n + sign * b.counts[at]!),
+    };
+  }
   const others = new Set(b.bounds);
   const bounds = a.bounds.filter((bound) => others.has(bound));
   const added = coarsened(b, bounds);
