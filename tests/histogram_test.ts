@@ -8,10 +8,9 @@ import {
   subtractHistograms,
 } from "../src/query/histogram.ts";
 
-/** 0.05 s, 0.1 s, …: 100 requests of which 24,054 of 144,320 … as counts by bucket. */
+/** The example of the Prometheus exposition format: 24054, 33444, 100392, 129389, 133988, 144320 in all. */
 const REQUESTS: Histogram = {
   bounds: [0.05, 0.1, 0.2, 0.5, 1],
-  // Cumulative as in the Prometheus documentation's example: 24054, 33444, 100392, 129389, 133988, 144320.
   counts: [24_054, 9_390, 66_948, 28_997, 4_599, 10_332],
 };
 
