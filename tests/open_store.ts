@@ -34,10 +34,11 @@ export async function openStore(driver: TestDriver): Promise<OpenStore> {
   };
 }
 
-/** A statement that was run, and how many rows it gave. */
+/** A statement that was run, with what, and how many rows it gave. */
 export interface Asked {
   readonly sql: string;
   readonly rows: number;
+  readonly parameters: readonly SqlValue[];
 }
 
 /** The same database, which writes down what it is asked for. */
@@ -50,7 +51,7 @@ export function observed(database: Database): { database: Database; asked: Asked
     options?: { readonly signal?: AbortSignal },
   ) => {
     const rows = await queryable.query<R>(sql, parameters, options);
-    asked.push({ sql, rows: rows.length });
+    asked.push({ sql, rows: rows.length, parameters: parameters ?? [] });
     return rows;
   };
   return {

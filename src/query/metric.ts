@@ -209,9 +209,10 @@ export async function queryMetric(
 
 /** Whole microseconds, so that the window of a point does not hang on a fraction of one. */
 function windowsFor({ since, until }: TimeRange, stepMs: number | undefined): Windows {
+  const whole = until + (MICROSECOND - until % MICROSECOND) % MICROSECOND;
   const range = {
     since: since - since % MICROSECOND,
-    until: until + (MICROSECOND - until % MICROSECOND) % MICROSECOND,
+    until: BigInt.asUintN(64, whole) === whole ? whole : until,
   };
   const second = BigInt(SECOND_MS) * MILLISECOND;
   const usual = ((range.until - range.since) / USUAL_WINDOWS + second - 1n) / second * second;

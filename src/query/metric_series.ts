@@ -50,7 +50,7 @@ export interface MetricSeries {
 export interface MetricWithSeries {
   /** What it says of itself. */
   readonly metric: MetricDescriptor;
-  /** In no order. */
+  /** In order of their groups. */
   readonly series: MetricSeries[];
 }
 
@@ -165,7 +165,10 @@ export async function seriesOf(
     addSeries(found.series, row, targets);
   }
   return [...metrics].sort(([a], [b]) => a < b ? -1 : 1)
-    .map(([, { metric, series }]) => ({ metric, series: [...series.values()] }));
+    .map(([, { metric, series }]) => ({
+      metric,
+      series: [...series.values()].sort((a, b) => a.group < b.group ? -1 : 1),
+    }));
 }
 
 /** Which metrics. */
