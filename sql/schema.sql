@@ -426,7 +426,8 @@ select
   v.name as service_name,
   c.name as scope_name,
   coalesce(r.attributes, '{}') as resource_attributes,
-  p.flags::bigint & 4294967295 as flags
+  p.flags::bigint & 4294967295 as flags,
+  p.series_id
 from otel_data.metric_points p
 left join otel_data.series e on e.id = p.series_id
 left join otel_data.metrics m on m.id = e.metric_id
@@ -464,6 +465,7 @@ comment on column otel.metric_points.service_name is 'resource attribute service
 comment on column otel.metric_points.scope_name is 'name of the instrumentation scope (meter)';
 comment on column otel.metric_points.resource_attributes is 'attributes of the resource';
 comment on column otel.metric_points.flags is 'data point flags, unsigned 32 bits; 1 says that no value was recorded';
+comment on column otel.metric_points.series_id is 'which series: points of one metric, resource, scope and set of attributes';
 
 create view otel.services as
 select
@@ -529,6 +531,243 @@ cross join lateral (values
 comment on view otel.stats is 'Numbers about the store. schema_version: blocks of schema.sql that have run; spans, logs, metric_points: records stored so far, expired ones included; string_replacements: texts in which NUL or invalid UTF-8 became U+FFFD; services: services known; partitions: partitions of all signals, default ones included; database_bytes: size of the database on disk';
 comment on column otel.stats.name is 'what is counted';
 comment on column otel.stats.value is 'how much';
+
+-- Functions for those who write SQL. All they need of otel_data is bound when they are created, so
+-- otel_reader may call them.
+
+create function otel.trace(id uuid) returns table (
+  depth int,
+  path int[],
+  span_id text,
+  parent_span_id text,
+  service_name text,
+  name text,
+  kind text,
+  start_time timestamptz,
+  end_time timestamptz,
+  duration_ms double precision,
+  status text,
+  status_message text,
+  attributes jsonb,
+  resource_attributes jsonb,
+  events jsonb,
+  links jsonb
+)
+language sql stable parallel safe
+begin atomic
+  with recursive spans as materialized (
+    select s.*, row_number() over (order by s.start_unix_nano, s.span_id)::int as n
+    from otel.spans s
+    where s.trace_id = id
+  ),
+  -- A parent that is missing is none; of several spans with one id the first is the parent.
+  children as materialized (
+    select s.n, p.n as parent
+    from spans s
+    left join (select f.span_id, min(f.n) as n from spans f group by f.span_id) p on p.span_id = s.parent_span_id
+  ),
+  rooted (n, path) as (
+    select c.n, array[c.n] from children c where c.parent is null
+    union all
+    select c.n, r.path || c.n from rooted r join children c on c.parent = r.n
+  ),
+  -- What no root leads to goes round in a circle, which is cut before a span that is not later than
+  -- its parent: each circle has one.
+  circular as materialized (
+    select c.n, c.parent, c.n <= c.parent as is_cut
+    from children c
+    where not exists (select from rooted r where r.n = c.n)
+  ),
+  cut (n, path) as (
+    select c.n, array[c.n] from circular c where c.is_cut
+    union all
+    select c.n, r.path || c.n from cut r join circular c on c.parent = r.n and not c.is_cut
+  )
+  select
+    cardinality(t.path) - 1, t.path,
+    s.span_id, s.parent_span_id, s.service_name, s.name, s.kind, s.start_time, s.end_time,
+    s.duration_ms, s.status, s.status_message, s.attributes, s.resource_attributes, s.events, s.links
+  from (select * from rooted union all select * from cut) t
+  join spans s on s.n = t.n
+  order by t.path;
+end;
+comment on function otel.trace is 'The spans of a trace as a tree: each comes behind its parent, siblings by start; depth is 0 for a root, path holds the numbers of the spans from the root on. Parents that are missing make roots, circles are cut.
+  select repeat(''  '', depth) || name as span, service_name, duration_ms from otel.trace(''5b8efff798038103d269b633813fc60c'') order by path';
+
+-- The value that a fraction of a range lies below; written so that it does not overflow or underflow.
+create function otel_data.between(lower double precision, upper double precision, fraction double precision)
+returns double precision
+language sql immutable parallel safe
+return case
+  when upper = 'Infinity' or fraction = 0 then lower
+  when lower = '-Infinity' or fraction = 1 then upper
+  else case when abs(lower) < 1e-250 then 0 else lower * (1 - fraction) end
+    + case when abs(upper) < 1e-250 then 0 else upper * fraction end
+end;
+
+create function otel.histogram_quantile(
+  q double precision, bucket_counts numeric[], explicit_bounds double precision[]
+) returns double precision
+language sql immutable strict parallel safe
+return case
+  when q = 'NaN' then 'NaN'
+  when q < 0 then '-Infinity'
+  when q > 1 then 'Infinity'
+  when cardinality(bucket_counts) <> cardinality(explicit_bounds) + 1
+    or explicit_bounds[cardinality(explicit_bounds)] = 'NaN'
+    or explicit_bounds <> (select array_agg(distinct u.bound order by u.bound) from unnest(explicit_bounds) u (bound))
+  then 'NaN'
+  else coalesce((
+    select case
+      when b.at > cardinality(explicit_bounds) then explicit_bounds[b.at - 1]
+      when b.at = 1 and explicit_bounds[1] <= 0 then explicit_bounds[1]
+      else otel_data.between(
+        case when b.at = 1 then 0 else explicit_bounds[b.at - 1] end,
+        explicit_bounds[b.at],
+        (q * b.total - b.below) / b.count
+      )
+    end
+    from (
+      select u.at::int as at, u.count::double precision as count,
+        coalesce(sum(u.count::double precision) over (order by u.at rows between unbounded preceding and 1 preceding), 0) as below,
+        sum(u.count::double precision) over () as total
+      from unnest(bucket_counts) with ordinality u (count, at)
+      where u.count > 0
+    ) b
+    where b.below + b.count >= q * b.total
+    order by b.at
+    limit 1
+  ), 'NaN')
+end;
+comment on function otel.histogram_quantile is 'A quantile (0 to 1) of a histogram with explicit bounds, as Prometheus estimates it: measurements lie evenly in their bucket; the lowest begins at 0, and the highest bound stands for what is above it. NaN when nothing was measured. A cumulative point tells it of the time since its start.
+  select time, otel.histogram_quantile(0.95, bucket_counts, explicit_bounds) as p95 from otel.metric_points where metric_name = ''http.server.request.duration'' and type = ''histogram'' order by time';
+
+-- The end of bucket `index` - 1 of an exponential histogram; within what a double can hold.
+create function otel_data.exponential_bound(index double precision, scale int) returns double precision
+language sql immutable parallel safe
+return power(
+  2::double precision,
+  greatest(-1074, least(index * power(2::double precision, -greatest(-900, least(scale, 900))), 1024 - power(2::double precision, -43)))
+);
+
+create function otel.exponential_histogram_quantile(
+  q double precision,
+  scale int,
+  zero_count numeric,
+  zero_threshold double precision,
+  positive jsonb,
+  negative jsonb
+) returns double precision
+language sql immutable parallel safe
+return case
+  when q is null or scale is null then null
+  when q = 'NaN' then 'NaN'
+  when q < 0 then '-Infinity'
+  when q > 1 then 'Infinity'
+  else (
+    with buckets as materialized (
+      select s.sign, (s.buckets ->> 'offset')::double precision + u.at - 1 as index, u.count::double precision as count
+      from (values (1, positive), (-1, negative)) s (sign, buckets)
+      cross join lateral jsonb_array_elements_text(s.buckets -> 'bucketCounts') with ordinality u (count, at)
+      where u.count <> '0'
+    ),
+    -- Buckets that begin below the threshold belong to the zero bucket, which they may widen.
+    inner_buckets as materialized (
+      select
+        coalesce(sum(b.count), 0) + coalesce(zero_count, 0)::double precision as count,
+        greatest(
+          max(otel_data.exponential_bound(b.index + 1, scale)) filter (where b.count > 0),
+          least(z.threshold, 1.7976931348623157e308)
+        ) as threshold,
+        z.first
+      from (
+        select t.threshold, case
+          when t.threshold > 0 then ceil(l.at - 1e-12 * abs(l.at))
+          else '-Infinity'
+        end as first
+        from (select case when zero_threshold > 0 and zero_threshold <> 'NaN' then zero_threshold else 0 end) t (threshold)
+        cross join lateral (
+          select ln(case when t.threshold > 0 then t.threshold else 1 end) / ln(2::double precision)
+            * power(2::double precision, greatest(-900, least(scale, 900)))
+        ) l (at)
+      ) z
+      left join buckets b on b.index < z.first
+      group by z.threshold, z.first
+    ),
+    parts as (
+      select b.sign, b.index, b.count from buckets b, inner_buckets z where b.index >= z.first
+      union all
+      select 0, 0, z.count from inner_buckets z where z.count > 0
+    )
+    select coalesce((
+      select case p.sign
+        when 1 then otel_data.exponential_bound(p.index + p.fraction, scale)
+        when -1 then -otel_data.exponential_bound(p.index + (1 - p.fraction), scale)
+        else otel_data.between(
+          case when p.has_positive and not p.has_negative then 0 else -z.threshold end,
+          case when p.has_negative and not p.has_positive then 0 else z.threshold end,
+          p.fraction
+        )
+      end
+      from (
+        select w.*, (q * w.total - w.below) / w.count as fraction
+        from (
+          select v.*,
+            coalesce(sum(v.count) over (order by v.sign, v.sign * v.index rows between unbounded preceding and 1 preceding), 0) as below,
+            sum(v.count) over () as total,
+            bool_or(v.sign = 1) over () as has_positive,
+            bool_or(v.sign = -1) over () as has_negative
+          from parts v
+        ) w
+      ) p
+      cross join inner_buckets z
+      where p.below + p.count >= q * p.total
+      order by p.sign, p.sign * p.index
+      limit 1
+    ), 'NaN')
+  )
+end;
+comment on function otel.exponential_histogram_quantile is 'A quantile (0 to 1) of an exponential histogram, as Prometheus estimates it: measurements lie evenly in their bucket on a logarithmic scale, and evenly in the zero bucket. NaN when nothing was measured. A cumulative point tells it of the time since its start.
+  select time, otel.exponential_histogram_quantile(0.95, scale, zero_count, zero_threshold, positive, negative) as p95 from otel.metric_points where metric_name = ''http.server.request.duration'' and type = ''exponential_histogram'' order by time';
+
+-- The state of `increase` and `rate`: growth so far, the last value, its start and time, the first time
+-- (in seconds since 1970), and how many points there were.
+create function otel_data.add_growth(
+  state double precision[], value double precision, start_time timestamptz, at timestamptz
+) returns double precision[]
+language sql immutable parallel safe
+return case
+  when value is null or value = 'NaN' then state
+  when state is null then array[0, value, extract(epoch from start_time), extract(epoch from at), extract(epoch from at), 1]
+  else array[
+    state[1] + case
+      when value < state[2] or extract(epoch from start_time) > coalesce(state[3], state[4])
+      then case when start_time >= at then 0 else value end
+      else value - state[2]
+    end,
+    value, extract(epoch from start_time), extract(epoch from at), state[5], state[6] + 1
+  ]
+end;
+
+create function otel_data.growth(state double precision[]) returns double precision
+language sql immutable parallel safe
+return case when state[6] > 1 then state[1] end;
+
+create function otel_data.growth_rate(state double precision[]) returns double precision
+language sql immutable parallel safe
+return case when state[4] > state[5] then state[1] / (state[4] - state[5]) end;
+
+create aggregate otel.increase(value double precision, start_time timestamptz, at timestamptz) (
+  sfunc = otel_data.add_growth, stype = double precision[], finalfunc = otel_data.growth, parallel = safe
+);
+comment on aggregate otel.increase(double precision, timestamptz, timestamptz) is 'How much a cumulative counter has grown from the first to the last of its points, in the order given, across resets: a later start time, or a smaller value. Null for a single point. Of one series at a time; with ''rows 1 preceding'' as a window function, what each point adds:
+  select date_bin(''1 minute'', time, ''epoch'') as minute, sum(grown) from (select time, otel.increase(value, start_time, time) over (partition by series_id order by time rows 1 preceding) as grown from otel.metric_points where metric_name = ''http.requests'' and temporality = ''CUMULATIVE'' and time > now() - interval ''1 hour'') p group by 1 order by 1';
+
+create aggregate otel.rate(value double precision, start_time timestamptz, at timestamptz) (
+  sfunc = otel_data.add_growth, stype = double precision[], finalfunc = otel_data.growth_rate, parallel = safe
+);
+comment on aggregate otel.rate(double precision, timestamptz, timestamptz) is 'How much a cumulative counter has grown a second, as otel.increase does, between its first and last point:
+  select attributes, otel.rate(value, start_time, time order by time) from otel.metric_points where metric_name = ''http.requests'' and temporality = ''CUMULATIVE'' and time > now() - interval ''5 minutes'' group by series_id, attributes';
 
 -- Reading is granted to a role of its own, on the views alone. Where this user may not create roles
 -- nothing is lost: the owner reads, and can grant the same later to whom they like. Roles belong to
