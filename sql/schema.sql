@@ -120,6 +120,7 @@ create table otel_data.spans (
   attribute_set_id bigint,
   end_unix_nano bigint,
   flags int not null,
+  granule int not null default 0,
   time_frac smallint not null,
   kind smallint not null,
   status smallint,
@@ -135,9 +136,11 @@ create table otel_data.spans_default partition of otel_data.spans default;
 create index spans_trace on otel_data.spans (trace_id);
 create index spans_service on otel_data.spans (service_id, time);
 create index spans_time on otel_data.spans using brin (time);
+create index spans_granule on otel_data.spans using brin (granule) with (pages_per_range = 32);
 comment on column otel_data.spans.duration_ns is 'end minus start as sent, saturating at the ends of int8';
 comment on column otel_data.spans.end_unix_nano is 'the end as sent, where duration_ns saturated';
 comment on column otel_data.spans.attributes is 'all attributes, of the few spans that have no attribute set';
+comment on column otel_data.spans.granule is 'which of `granule_terms` and `signatures` say what it can be found by; 0 when none does';
 comment on column otel_data.spans.status is 'null when the span came without a status';
 
 create table otel_data.logs (
@@ -150,6 +153,7 @@ create table otel_data.logs (
   trace_id uuid,
   span_id bigint,
   flags int not null,
+  granule int not null default 0,
   time_frac smallint not null,
   severity_number smallint not null,
   severity_text text,
@@ -160,10 +164,12 @@ create table otel_data.logs (
   exact bytea
 ) partition by range (time);
 create table otel_data.logs_default partition of otel_data.logs default;
+comment on column otel_data.logs.granule is 'which of `granule_terms` and `signatures` say what it can be found by; 0 when none does';
 comment on column otel_data.logs.attributes is 'all attributes, of the few records that have no attribute set';
 create index logs_trace on otel_data.logs (trace_id) where trace_id is not null;
 create index logs_service on otel_data.logs (service_id, time);
 create index logs_time on otel_data.logs using brin (time);
+create index logs_granule on otel_data.logs using brin (granule) with (pages_per_range = 32);
 
 create table otel_data.metric_points (
   time timestamptz not null,
@@ -191,6 +197,43 @@ create table otel_data.metric_points (
 create table otel_data.metric_points_default partition of otel_data.metric_points default;
 create index metric_points_series on otel_data.metric_points (series_id, time);
 create index metric_points_time on otel_data.metric_points using brin (time);
+
+-- What rows can be found by. A term is a hash of 32 bits: of an attribute with its value, of a key, of a
+-- word, of the id of a dimension. A granule is about a thousand rows that came one after the other. Rows
+-- and the terms of their granules come in one transaction, so that nothing is overlooked; the terms of
+-- many granules are then made into a signature.
+create table otel_data.granule_terms (
+  signal text not null,
+  granule int not null,
+  first timestamptz not null,
+  last timestamptz not null,
+  stored_on date not null default current_date,
+  terms bytea not null
+);
+-- Hashes do not compress.
+alter table otel_data.granule_terms alter column terms set storage external;
+comment on column otel_data.granule_terms.first is 'the earliest time of its rows in that transaction';
+comment on column otel_data.granule_terms.terms is 'four bytes each';
+
+-- A bit for each unit (granules that follow each other) and each of 65536 positions: a term raises those
+-- at a few positions that follow from it. The bits of one position lie together, so that a question reads
+-- a few dozen bytes.
+create table otel_data.signatures (
+  id bigint generated always as identity primary key,
+  signal text not null,
+  first timestamptz not null,
+  last timestamptz not null,
+  stored_on date not null,
+  units bytea not null,
+  slice_bytes int not null,
+  slices bytea not null
+);
+alter table otel_data.signatures
+  alter column units set storage external,
+  alter column slices set storage external;
+comment on column otel_data.signatures.stored_on is 'when the latest of its rows were stored';
+comment on column otel_data.signatures.units is 'of each unit its first and last granule (int4) and the earliest and latest time of its rows (int8, microseconds since 1970)';
+comment on column otel_data.signatures.slice_bytes is 'bytes of one position: a bit for each unit, the lowest first';
 
 -- How far each journal has been stored; moved in the transaction that stores, which is what makes
 -- storing exactly once. The counts are of records stored by way of that journal.

@@ -17,9 +17,11 @@ import { type AttributeKey, AttributeSplit, type ServiceSplit } from "./attribut
 import { ByteMap, hashBytes } from "./byte_map.ts";
 import type { Cursor } from "./cursor.ts";
 import { contentId, type DimensionRow, DimensionRows } from "./dimension_rows.ts";
+import { attributeTerms, type Granules } from "./granules.ts";
 import { JsonBuffer } from "./json_text.ts";
 import type { Ranges } from "./ranges.ts";
 import { cleanText } from "./row_buffer.ts";
+import { keyTerm } from "./terms.ts";
 import { arrayText } from "./values.ts";
 
 /** What stands for the place in a program that a record comes from. */
@@ -35,6 +37,10 @@ interface AttributeSet {
   readonly row: DimensionRow;
   /** Whether JSON could not say one of its values exactly. */
   readonly isInexact: boolean;
+  /** Its keys and shared values. */
+  readonly terms: Int32Array;
+  /** Where those were told last: a part of a granule needs them once. */
+  part: object | undefined;
 }
 
 /** Records with more bytes of keys have no set. */
@@ -83,6 +89,7 @@ export class AttributeSets {
    *
    * @param ranges The KeyValue messages in the bytes of `cursor`.
    * @param service What stands for the service.
+   * @param granules Where the row's terms go.
    */
   write(
     json: JsonBuffer,
@@ -90,6 +97,7 @@ export class AttributeSets {
     ranges: Ranges,
     service: object | undefined,
     hint: ShapeHint,
+    granules: Granules,
   ): void {
     json.reserve(64);
     if (ranges.count === 0) {
@@ -115,13 +123,19 @@ export class AttributeSets {
       const field = json.openJson();
       json.attributes(cursor, ranges.offsets, ranges.count);
       json.close(field);
+      const text = decoder.decode(json.bytes.subarray(field + 1, json.at));
+      granules.addAll(attributeTerms(text));
       return json.reserve(64);
     }
     if (set.row.values !== undefined) this.rows.add(set.row);
     if (set.isInexact) json.inexact = true;
+    if (set.part !== granules.part) {
+      set.part = granules.part;
+      granules.addAll(set.terms);
+    }
     json.int8(set.lo, set.hi);
     if (shape.own === 0) json.null();
-    else this.#values(json, shape, cursor);
+    else this.#values(json, shape, cursor, granules);
     json.reserve(64);
     json.null();
     if (shape.isLearning) this.#learn(shape, cursor);
@@ -260,11 +274,12 @@ export class AttributeSets {
       "attribute set",
       content.bytes.subarray(0, content.at),
     );
+    const attributes = decoder.decode(json.bytes.subarray(0, json.at));
     const row: DimensionRow = {
       table: "attribute_sets",
       values: {
         id,
-        attributes: decoder.decode(json.bytes.subarray(0, json.at)),
+        attributes,
         own_keys: arrayText(ownKeys),
         own_types: jsonMembers.length > 0 ? types : null,
         own_json: jsonMembers.length > 0 ? `{${jsonMembers.join()}}` : null,
@@ -272,11 +287,17 @@ export class AttributeSets {
       replaced: json.replaced,
       gathering: undefined,
     };
-    return { lo, hi, row, isInexact: json.inexact };
+    const terms = Int32Array.of(...attributeTerms(attributes), ...ownKeys.map(keyTerm));
+    return { lo, hi, row, isInexact: json.inexact, terms, part: undefined };
   }
 
   /** The values that are the record's own, as an array of texts. */
-  #values(json: JsonBuffer, { own, ways }: AttributeShape, cursor: Cursor): void {
+  #values(
+    json: JsonBuffer,
+    { own, ways, keys }: AttributeShape,
+    cursor: Cursor,
+    granules: Granules,
+  ): void {
     const { valueFrom, valueTo } = this.#places;
     const { bytes, view } = cursor;
     const field = json.openTexts(own);
@@ -285,13 +306,17 @@ export class AttributeSets {
       if (way === SHARED) continue;
       const from = valueFrom[n]!;
       const to = valueTo[n]!;
-      if (way === TEXT) json.element(view, textFrom(bytes, from, to), to);
-      else {
+      const start = json.at + 4;
+      if (way === TEXT) {
+        json.element(view, textFrom(bytes, from, to), to);
+        granules.addText(json.view, start, json.at, keys[n]!.term);
+      } else {
         json.reserve(0);
         const element = json.open();
         cursor.at = from;
         json.anyValue(cursor, to, 1);
         json.close(element);
+        granules.addJson(json.bytes, json.view, start, json.at, keys[n]!.term);
       }
     }
     json.close(field);

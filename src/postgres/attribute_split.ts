@@ -13,6 +13,8 @@
  * @module
  */
 
+import { keyTerm } from "./terms.ts";
+
 /** Values a shared key may take. */
 export const MAX_VALUES = 64;
 /** Sightings that decide, when each value has been seen {@linkcode REPEATS} times on average. */
@@ -39,6 +41,8 @@ const NONE = new Int32Array(0);
 export class AttributeKey {
   /** Its name, as Postgres can hold it. */
   readonly name: string;
+  /** What its values are found by, together with each of them. */
+  readonly term: number;
   /** Whether its values go into the set. */
   isShared = false;
   /** Whether sightings can still make it shared. */
@@ -50,6 +54,7 @@ export class AttributeKey {
 
   constructor(name: string, isLearning: boolean) {
     this.name = name;
+    this.term = keyTerm(name);
     this.isLearning = isLearning;
   }
 

@@ -8,6 +8,7 @@ import type { Signal } from "../record.ts";
 import { LOGS, METRIC_POINTS, SPANS } from "./columns.ts";
 import type { CopyTable } from "./database.ts";
 import { type DimensionRow, DimensionRows } from "./dimension_rows.ts";
+import { type GranulePart, Granules, writeParts } from "./granules.ts";
 import { JsonBuffer } from "./json_text.ts";
 
 const HOUR_MICROS = 3_600_000_000;
@@ -32,6 +33,8 @@ export interface RequestRows {
   readonly replaced: number;
   /** Hours since 1970. */
   readonly hours: readonly number[];
+  /** What they can be found by. */
+  readonly parts: readonly GranulePart[];
   /** What they name and the database did not have yet. */
   readonly dimensions: readonly DimensionRow[];
 }
@@ -51,6 +54,9 @@ export class SignalRows {
   count = 0;
   /** The hours since 1970 that they fall into, so that their partitions can be made. */
   readonly hours = new Set<number>();
+  /** What gathers what spans and log records can be found by. */
+  readonly granules = new Granules();
+  readonly #parts: GranulePart[] = [];
   readonly #hoursInOrder: number[] = [];
   #lastHour = NaN;
 
@@ -90,14 +96,21 @@ export class SignalRows {
     this.#hoursInOrder.push(hour);
   }
 
+  /** What the rows can be found by. */
+  get parts(): readonly GranulePart[] {
+    for (const part of this.granules.take()) this.#parts.push(part);
+    return this.#parts;
+  }
+
   /** Adds rows that were made before. */
-  append({ bytes, count, replaced, hours }: RequestRows): void {
+  append({ bytes, count, replaced, hours, parts }: RequestRows): void {
     this.json.reserve(bytes.length);
     this.json.bytes.set(bytes, this.json.at);
     this.json.at += bytes.length;
     this.json.replaced += replaced;
     this.count += count;
     for (const hour of hours) this.#addHour(hour);
+    for (const part of parts) this.#parts.push(part);
   }
 
   /** Where the rows stand. */
@@ -118,6 +131,8 @@ export class SignalRows {
   clear(): void {
     this.rewind({ at: 0, count: 0, replaced: 0, hours: 0 });
     this.json.clear(KEPT_BYTES);
+    this.granules.take();
+    this.#parts.length = 0;
   }
 }
 
@@ -128,6 +143,7 @@ export class Batch {
   readonly metrics = new SignalRows("metrics", METRIC_POINTS);
   /** What has to be in the database before them. */
   readonly dimensions = new DimensionRows();
+  readonly #terms = new JsonBuffer(1024);
 
   /** The rows of one signal. */
   of(signal: Signal): SignalRows {
@@ -140,7 +156,7 @@ export class Batch {
    * @param into Memory for the tuples, long enough.
    */
   copied(signal: Signal, into: Uint8Array): RequestRows {
-    const { bytes, at, count, replaced, hours } = this.of(signal);
+    const { bytes, at, count, replaced, hours, parts } = this.of(signal);
     into.set(bytes.subarray(0, at));
     return {
       signal,
@@ -148,6 +164,7 @@ export class Batch {
       count,
       replaced,
       hours: [...hours],
+      parts: [...parts],
       dimensions: this.dimensions.all,
     };
   }
@@ -161,6 +178,14 @@ export class Batch {
   /** All three. */
   get signals(): readonly SignalRows[] {
     return [this.traces, this.logs, this.metrics];
+  }
+
+  /** Rows of `otel_data.granule_terms`: what the rows of all signals can be found by. */
+  terms(): Uint8Array {
+    const buffer = this.#terms;
+    buffer.clear(KEPT_BYTES);
+    for (const { signal, parts } of this.signals) writeParts(buffer, signal, parts);
+    return buffer.bytes.subarray(0, buffer.at);
   }
 
   /** How many rows there are. */

@@ -19,7 +19,7 @@ export const SPANS: CopyTable = {
   columns: columns(`
     trace_id uuid, span_id int8, parent_span_id int8, time timestamptz, duration_ns int8,
     resource_id int8, scope_id int8, name_id int8, service_id int8, end_unix_nano int8, flags int4,
-    time_frac int2, kind int2, status int2, trace_state text, status_message text,
+    granule int4, time_frac int2, kind int2, status int2, trace_state text, status_message text,
     attribute_set_id int8, attribute_values text[], attributes jsonb, events jsonb, links jsonb, exact bytea`),
 };
 
@@ -28,7 +28,7 @@ export const LOGS: CopyTable = {
   name: "otel_data.logs",
   columns: columns(`
     time timestamptz, observed_unix_nano int8, resource_id int8, scope_id int8, service_id int8,
-    trace_id uuid, span_id int8, flags int4, time_frac int2, severity_number int2,
+    trace_id uuid, span_id int8, flags int4, granule int4, time_frac int2, severity_number int2,
     severity_text text, event_name text, body jsonb, attribute_set_id int8, attribute_values text[],
     attributes jsonb, exact bytea`),
 };

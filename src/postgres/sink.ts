@@ -12,6 +12,7 @@
 import { classify } from "../retry.ts";
 import type { Batch } from "./batch.ts";
 import type { Database, Transaction } from "./database.ts";
+import { GRANULE_PARTS } from "./granules.ts";
 import type { Partitions } from "./partitions.ts";
 
 /** The position of the journal is not where this writer has left it. Nothing was stored. */
@@ -234,6 +235,8 @@ async function copy(transaction: Transaction, batch: Batch): Promise<void> {
   for (const { table, bytes, at, count } of batch.signals) {
     if (count > 0) await transaction.copyIn(table, [bytes.subarray(0, at)]);
   }
+  const terms = batch.terms();
+  if (terms.length > 0) await transaction.copyIn(GRANULE_PARTS, [terms]);
 }
 
 /** Ends a transaction that was only a trial. */

@@ -14,6 +14,7 @@ import type { Dimensions } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
+import { idTerm, RESOURCE } from "./terms.ts";
 
 const FIELDS = LOGS.columns.length;
 const LOG_RECORD = knownFields(1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12);
@@ -112,6 +113,7 @@ export class LogTranscoder implements RecordTranscoder {
     if (isId(bytes, spanFrom, spanTo, 8)) json.spanId(cursor.view, spanFrom);
     else json.null();
     json.int4(flags);
+    json.int4(rows.granules.granule);
     json.int2(hasTime ? time.frac : -1);
     const severityFits = severity >= 0 && severity < 0x8000;
     json.int2(severityFits ? severity : 0);
@@ -125,10 +127,13 @@ export class LogTranscoder implements RecordTranscoder {
       cursor.at = bodyFrom;
       json.anyValue(cursor, bodyTo, 1);
       json.close(field);
+      rows.granules.addBody(json.bytes, field + 1, json.at);
     }
     const bodyInexact = json.inexact;
     json.inexact = false;
-    this.#sets.write(json, cursor, attributes, resource.service, scope);
+    const { granules } = rows;
+    granules.add(idTerm(RESOURCE, resource.lo, resource.hi));
+    this.#sets.write(json, cursor, attributes, resource.service, scope, granules);
     const attributesInexact = json.inexact;
 
     json.reserve(64);
@@ -151,6 +156,7 @@ export class LogTranscoder implements RecordTranscoder {
     } else {
       surroundings.accepted++;
       rows.finish(time.micros);
+      granules.finish(time.micros);
     }
   }
 }

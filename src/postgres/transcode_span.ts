@@ -15,6 +15,7 @@ import type { JsonBuffer } from "./json_text.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
 import { SPANS } from "./columns.ts";
+import { idTerm, NAME, RESOURCE } from "./terms.ts";
 
 const FIELDS = SPANS.columns.length;
 const SPAN = knownFields(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
@@ -164,6 +165,7 @@ export class SpanTranscoder implements RecordTranscoder {
     if (duration.saturated) json.int8(endLo, endHi);
     else json.null();
     json.int4(flags);
+    json.int4(rows.granules.granule);
     json.int2(hasStart ? start.frac : -1);
     const kindFits = kind >= 0 && kind < 0x8000;
     json.int2(kindFits ? kind : 0);
@@ -175,7 +177,10 @@ export class SpanTranscoder implements RecordTranscoder {
     json.text(bytes, this.#messageFrom, this.#messageTo);
 
     json.inexact = false;
-    this.#sets.write(json, cursor, attributes, resource.service, name);
+    const { granules } = rows;
+    granules.add(idTerm(RESOURCE, resource.lo, resource.hi));
+    granules.add(idTerm(NAME, name.lo, name.hi));
+    this.#sets.write(json, cursor, attributes, resource.service, name, granules);
     const attributesInexact = json.inexact;
     json.inexact = false;
     json.list(cursor, events, this.#event);
@@ -208,6 +213,7 @@ export class SpanTranscoder implements RecordTranscoder {
     if (idsValid && !json.tooDeep) {
       surroundings.accepted++;
       rows.finish(start.micros);
+      granules.finish(start.micros);
       return;
     }
     json.at = at;
