@@ -2,10 +2,10 @@
 --
 --   ensure             makes the partitions of a time range that are missing
 --   list               the partitions of a table, newest first
---   seal               finishes a closed partition: dense indexes, an index on errors, statistics
+--   seal               finishes a closed partition: dense indexes, one on errors, one on durations, statistics
 --   seal_steps         the same as a list of statements, which can then run one by one without locks
 --   expire             drops a partition that is wholly older than a cutoff
---   expire_dimensions  deletes what only expired records had named
+--   expire_dimensions  deletes what only expired records had named, and what they were found by
 --
 -- Nothing here looks at a clock: times are arguments. Nothing here waits more than a second for a
 -- lock, because whoever comes after a waiting lock waits too; a call that fails with SQLSTATE 55P03
@@ -225,6 +225,12 @@ begin
       how, partition || '_errors', partition, errors
     );
   end if;
+  if signal_table = 'spans' then
+    return next format(
+      'create index%s if not exists %I on otel_data.%I (service_id, duration_ns)',
+      how, partition || '_duration', partition
+    );
+  end if;
   return next format('analyze otel_data.%I', partition);
   return next format('insert into otel_data.sealed (partition) values (%L) on conflict do nothing', partition);
 end $$;
@@ -323,6 +329,15 @@ begin
     get diagnostics deleted = row_count;
     total := total + deleted;
   end loop;
+  -- Terms and signatures have no other rows than those, either. Without them rows are looked at always.
+  if exists (select from otel_data.granule_terms where stored_on < horizon)
+    or exists (select from otel_data.signatures where stored_on < horizon)
+  then
+    update otel_data.spans_default set granule = 0 where granule <> 0;
+    update otel_data.logs_default set granule = 0 where granule <> 0;
+    delete from otel_data.granule_terms where stored_on < horizon;
+    delete from otel_data.signatures where stored_on < horizon;
+  end if;
   return total;
 end $$;
 

@@ -22,6 +22,9 @@ export class FilterFieldError extends Error {
   }
 }
 
+/** A filter of one condition. */
+export type Condition = Extract<Filter, { kind: "exists" | "compare" }>;
+
 /** Adds a parameter and returns how SQL names it, e.g. `$3`. */
 export type AddParameter = (value: SqlValue) => string;
 
@@ -98,6 +101,22 @@ function of(
     return among(resource, condition(`(attributes -> ${add(target.key)}::text)`));
   }
   return `(${condition(attributeSql(target.key, signal, add))})`;
+}
+
+/**
+ * The ids of operations or resources that a condition on them chooses.
+ *
+ * @param condition On the operation of spans, or an attribute of resources.
+ */
+export function dimensionIds(condition: Condition, signal: Signal, add: AddParameter): string {
+  const { target } = condition;
+  const [table, column] = target.kind === "field"
+    ? [NAMES[signal][target.name]!.table, "name"]
+    : ["resources", `(attributes -> ${add(target.key)}::text)`];
+  const chosen = condition.kind === "exists"
+    ? `${column} is not null`
+    : comparisonSql(column, condition, add);
+  return `select id from otel_data.${table} where ${chosen}`;
 }
 
 /** Those whose row in another table meets a condition. */

@@ -97,6 +97,7 @@ async function maintain(settings: Settings, { adapter: make }: Means): Promise<u
 export function countsOf(report: UpkeepReport): Record<string, number> {
   return {
     created: report.created.length,
+    signed: report.signed,
     sealed: report.sealed.length,
     expired: report.expired.length,
     postponed: report.postponed.length,

@@ -23,6 +23,9 @@ const EPOCH_MS = Date.UTC(2026, 0, 1);
 /** Postgres counts its microseconds from 2000 on. */
 const POSTGRES_EPOCH_MICROS = 946_684_800_000_000;
 
+/** Characters of numbers whose digits are surely an exact integer. */
+const MAX_SHORT_NUMBER = 15;
+
 const EXPONENT = /\de[+-]\d/;
 const CONTROLS: Readonly<Record<string, string>> = {
   "08": "\\b",
@@ -125,7 +128,7 @@ export class Granules {
       case 0x6e: // n
         return;
       default:
-        this.add(numberTerm(Number(decoder.decode(bytes.subarray(from, to))), key));
+        this.add(numberTerm(numberOf(bytes, from, to), key));
     }
   }
 
@@ -183,6 +186,24 @@ export class Granules {
     this.#rows = 0;
     this.#termsOfGranule = 0;
   }
+}
+
+/** The JSON number `bytes[from, to)`. Short decimals are exact as a quotient of two integers. */
+function numberOf(bytes: Uint8Array, from: number, to: number): number {
+  if (to - from > MAX_SHORT_NUMBER) return Number(decoder.decode(bytes.subarray(from, to)));
+  const isNegative = bytes[from] === 0x2d;
+  let digits = 0;
+  let scale = 0;
+  for (let i = isNegative ? from + 1 : from; i < to; i++) {
+    const digit = bytes[i]! - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      digits = digits * 10 + digit;
+      scale *= 10;
+    } else if (digit === -2) scale = 1;
+    else return Number(decoder.decode(bytes.subarray(from, to)));
+  }
+  const number = scale > 1 ? digits / scale : digits;
+  return isNegative ? -number : number;
 }
 
 /** Control characters, of which our JSON has the numbers and that of Postgres letters. */

@@ -13,6 +13,7 @@ import type { Signal } from "../record.ts";
 import { withRetry } from "../retry.ts";
 import type { Database } from "./database.ts";
 import type { PartitionWidth } from "./partition_width.ts";
+import { sign } from "./signing.ts";
 
 /** Settings of {@linkcode Partitions}. */
 export interface PartitionsOptions {
@@ -29,8 +30,8 @@ export interface PartitionsOptions {
 /** Something that could not be done and is left for the next `maintain`. */
 export interface Postponed {
   /** What could not be done yet. */
-  readonly action: "create" | "seal" | "expire";
-  /** The partition, or the table and the time that it is to be made for. */
+  readonly action: "create" | "seal" | "expire" | "sign";
+  /** The partition, or the table and the time that it is to be made for; what is signed. */
   readonly name: string;
   /** What the database answered. */
   readonly error: unknown;
@@ -46,7 +47,9 @@ export interface CreateReport {
 
 /** What `maintain` did. */
 export interface UpkeepReport extends CreateReport {
-  /** The closed partitions that were finished: dense indexes, an index on errors, statistics. */
+  /** How many signatures were made, by which rows are found. */
+  readonly signed: number;
+  /** The closed partitions that were finished: dense indexes, those on errors and durations, statistics. */
   readonly sealed: string[];
   /** The partitions that were dropped. */
   readonly expired: string[];
@@ -170,8 +173,8 @@ export class Partitions {
   }
 
   /**
-   * Makes partitions ahead, drops those that are wholly older than the retention, and at last seals
-   * those that closed an hour ago or earlier. Sealing on a server holds nobody up, but waits for
+   * Makes partitions ahead, drops those that are wholly older than the retention, signs what came in, and
+   * at last seals those that closed an hour ago or earlier. Sealing on a server holds nobody up, but waits for
    * every transaction that was under way: `signal` bounds it.
    *
    * @throws If the database cannot be reached.
@@ -192,11 +195,18 @@ export class Partitions {
       [timestamp(now - this.#retentionMs)],
       abort,
     );
+    const signed = await attempt(
+      { action: "sign", name: "granules" },
+      postponed,
+      { maxAttempts: 1, ...abort },
+      () => sign(this.#database, abort),
+    ) ?? 0;
     for (const signal of SIGNALS) {
       sealed.push(...await this.#seal(signal, now - CLOSED_AFTER_MS, postponed, abort));
     }
     if (this.#embedded) await this.#standInForAutovacuum(abort);
-    return { created, sealed, expired, expiredDimensions: Number(deleted?.count ?? 0), postponed };
+    const expiredDimensions = Number(deleted?.count ?? 0);
+    return { created, signed, sealed, expired, expiredDimensions, postponed };
   }
 
   /** Whether the database is ours alone: nobody waits for our locks, nobody else looks after it. */

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers/promises";
 import { mixed } from "./terms.ts";
 
 /** Positions of a filter. */
@@ -40,6 +41,9 @@ export interface Unit {
 
 /** As it is stored. */
 export interface Signature {
+  /** Times of its rows, in microseconds since 1970. */
+  readonly first: bigint;
+  readonly last: bigint;
   readonly units: Uint8Array;
   readonly sliceBytes: number;
   readonly slices: Uint8Array;
@@ -55,13 +59,14 @@ export function positionsOf(term: number): number[] {
 
 /**
  * Makes granules into signatures: those that follow each other into one unit, as long as they have few
- * terms. A granule may be given in parts, and parts of it may be in other signatures.
+ * terms. A granule may be given in parts, and parts of it may be in other signatures. Others get their
+ * turn after each unit.
  */
-export function signaturesOf(granules: readonly KnownGranule[]): Signature[] {
-  const units = unitsOf(granules);
+export async function signaturesOf(granules: readonly KnownGranule[]): Promise<Signature[]> {
+  const units = await unitsOf(granules);
   const signatures: Signature[] = [];
   for (let n = 0; n < units.length; n += UNITS) {
-    signatures.push(signatureOf(units.slice(n, n + UNITS)));
+    signatures.push(await signatureOf(units.slice(n, n + UNITS)));
   }
   return signatures;
 }
@@ -70,7 +75,7 @@ interface UnitTerms extends Unit {
   readonly terms: Set<number>;
 }
 
-function unitsOf(granules: readonly KnownGranule[]): UnitTerms[] {
+async function unitsOf(granules: readonly KnownGranule[]): Promise<UnitTerms[]> {
   const units: UnitTerms[] = [];
   let unit: UnitTerms | undefined;
   for (
@@ -81,6 +86,7 @@ function unitsOf(granules: readonly KnownGranule[]): UnitTerms[] {
     ) {
       unit = { from: granule, to: granule, first, last, terms: new Set() };
       units.push(unit);
+      await setImmediate();
     }
     unit.to = granule;
     if (first < unit.first) unit.first = first;
@@ -90,11 +96,12 @@ function unitsOf(granules: readonly KnownGranule[]): UnitTerms[] {
   return units;
 }
 
-function signatureOf(units: readonly UnitTerms[]): Signature {
+async function signatureOf(units: readonly UnitTerms[]): Promise<Signature> {
   const sliceBytes = Math.ceil(units.length / 8);
   const slices = new Uint8Array(POSITIONS * sliceBytes);
   const places = new DataView(new ArrayBuffer(units.length * UNIT_BYTES));
-  units.forEach(({ from, to, first, last, terms }, n) => {
+  for (const [n, { from, to, first, last, terms }] of units.entries()) {
+    await setImmediate();
     const at = n * UNIT_BYTES;
     places.setInt32(at, from);
     places.setInt32(at + 4, to);
@@ -108,8 +115,15 @@ function signatureOf(units: readonly UnitTerms[]): Signature {
         slices[(position & (POSITIONS - 1)) * sliceBytes + byte]! |= bit;
       }
     }
-  });
-  return { units: new Uint8Array(places.buffer), sliceBytes, slices };
+  }
+  const first = units.map((unit) => unit.first).reduce((a, b) => a < b ? a : b);
+  const last = units.map((unit) => unit.last).reduce((a, b) => a > b ? a : b);
+  return { first, last, units: new Uint8Array(places.buffer), sliceBytes, slices };
+}
+
+/** How many units a signature has. */
+export function unitCount(units: Uint8Array): number {
+  return units.length / UNIT_BYTES;
 }
 
 /** A unit of a signature, by its number. */

@@ -19,6 +19,7 @@ import type { PartitionWidth } from "./partition_width.ts";
 import { Partitions } from "./partitions.ts";
 import type { PreparedRows } from "./prepared_rows.ts";
 import { abortable } from "./session.ts";
+import { Signer } from "./signing.ts";
 import { PostgresSink } from "./sink.ts";
 import { Transcoder } from "./transcode.ts";
 
@@ -46,6 +47,7 @@ export interface OpenStore {
 
 interface Opened extends OpenStore {
   readonly sink: DatabaseSink;
+  readonly signer: Signer;
 }
 
 /** A journal's database. */
@@ -88,8 +90,10 @@ export class PostgresStore implements Sink, AsyncDisposable {
     signal: AbortSignal,
     bury: Bury,
   ): Promise<Delivered> {
-    const { sink } = await this.#opened(signal);
-    return await sink.deliver(records, signal, bury);
+    const { sink, signer } = await this.#opened(signal);
+    const delivered = await sink.deliver(records, signal, bury);
+    signer.stored(delivered.delivered);
+    return delivered;
   }
 
   /**
@@ -153,8 +157,9 @@ export class PostgresStore implements Sink, AsyncDisposable {
       await partitions.makeAhead({ signal });
       signal.throwIfAborted();
       const sink = new DatabaseSink(new PostgresSink(database, partitions, journalId), rows);
+      const signer = new Signer(database, this.#closing.signal);
       this.#isOpen = true;
-      return { database, partitions, sink };
+      return { database, partitions, sink, signer };
     } catch (error) {
       this.#opening = undefined;
       await database?.close();

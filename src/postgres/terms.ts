@@ -14,12 +14,13 @@
 
 const KEY = 1;
 const NUMBER = 2;
-const WORD = 3;
 /** The kinds of dimensions whose ids are terms. */
-export const RESOURCE = 4, NAME = 5;
+export const RESOURCE = 3, NAME = 4;
 /** Stands for every word: of texts whose words as Postgres prints them are not known. */
-export const ANY_WORD = 6;
+export const ANY_WORD = 5;
 
+/** FNV-1a begins with it. */
+const WORD_SEED = 0x811c9dc5 | 0;
 /** Shorter words are no terms: they are in everything. */
 const MIN_WORD_BYTES = 2;
 
@@ -73,13 +74,13 @@ export function idTerm(kind: typeof RESOURCE | typeof NAME, lo: number, hi: numb
  * beyond ASCII. Where Postgres sees the bound of a word next to ASCII, there is one here.
  *
  * @param source UTF-8.
- * @param tell Is told the term of each, and where it lies.
+ * @param tell Is told the term of each.
  */
 export function eachWord(
   source: Uint8Array,
   from: number,
   to: number,
-  tell: (term: number, from: number, to: number) => void,
+  tell: (term: number) => void,
 ): void {
   for (let i = from; i < to;) {
     let byte = WORD_BYTES[source[i]!]!;
@@ -88,13 +89,19 @@ export function eachWord(
       continue;
     }
     const start = i;
-    const isAscii = byte < 0x80;
-    let code = 0x811c9dc5 ^ WORD;
-    while (byte !== 0 && byte < 0x80 === isAscii) {
-      code = Math.imul(code ^ byte, 0x01000193);
-      byte = ++i < to ? WORD_BYTES[source[i]!]! : 0;
+    let code = WORD_SEED;
+    if (byte < 0x80) {
+      do {
+        code = Math.imul(code ^ byte, 0x01000193);
+        byte = ++i < to ? WORD_BYTES[source[i]!]! : 0;
+      } while (byte !== 0 && byte < 0x80);
+    } else {
+      do {
+        code = Math.imul(code ^ byte, 0x01000193);
+        byte = ++i < to ? source[i]! : 0;
+      } while (byte >= 0x80);
     }
-    if (i - start >= MIN_WORD_BYTES) tell(mixed(code), start, i);
+    if (i - start >= MIN_WORD_BYTES) tell(mixed(code));
   }
 }
 

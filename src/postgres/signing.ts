@@ -1,0 +1,163 @@
+/**
+ * Makes the terms of granules into signatures, as they come.
+ *
+ * A search that asks a signature reads a few dozen bytes a quarter of a million rows; terms that are in
+ * none yet it has to look through. So this is done whenever there are enough for one, and nothing
+ * depends on when. In one transaction the terms go and their signature comes: whoever reads sees either.
+ *
+ * @module
+ */
+
+import type { Counts } from "../sink.ts";
+import type { Database, Row } from "./database.ts";
+import { type KnownGranule, signaturesOf, UNIT_TERMS, UNITS } from "./signature.ts";
+
+/** Bytes of terms that fill a signature, with some room for units that are not full. */
+export const SIGNATURE_TERM_BYTES: number = UNITS * UNIT_TERMS * 4 * 0.85;
+/** Rows of terms that are worth a signature, however little is in them: to go through costs by the row. */
+const SIGNATURE_TERM_ROWS = 16_384;
+/** Records after which it is worth to look whether there is something to sign. */
+const SIGN_EVERY = 100_000;
+/** Two at once would do the same work. */
+const SIGNING_LOCK = 0x51676e;
+
+/** What every call takes. */
+interface Abortable {
+  readonly signal?: AbortSignal;
+}
+
+/** Signs in the background, as records are stored. */
+export class Signer {
+  readonly #database: Database;
+  readonly #signal: AbortSignal;
+  #records = 0;
+  #isSigning = false;
+  /** Why it failed last; `maintain` does it again, and tells. */
+  failure: unknown;
+
+  /** @param signal Ends it. */
+  constructor(database: Database, signal: AbortSignal) {
+    this.#database = database;
+    this.#signal = signal;
+  }
+
+  /** Told of records that were stored. */
+  stored({ traces, logs }: Counts): void {
+    this.#records += traces + logs;
+    if (this.#records < SIGN_EVERY || this.#isSigning || this.#signal.aborted) return;
+    this.#records = 0;
+    this.#isSigning = true;
+    sign(this.#database, { signal: this.#signal })
+      .catch((error) => this.failure = error)
+      .finally(() => this.#isSigning = false);
+  }
+}
+
+/**
+ * Signs as many granules as fill signatures; the rest waits for more. Then tells the indexes of open
+ * partitions of new pages. Where somebody else is doing so, nothing.
+ *
+ * @returns How many signatures were made.
+ * @throws The database's error. SQLSTATE 55P03: somebody held a lock; it can be done later.
+ */
+export async function sign(database: Database, abort: Abortable = {}): Promise<number> {
+  let made = 0;
+  for (const { signal } of await worthSigning(database, abort)) {
+    for (;;) {
+      const count = await signOnce(database, signal, abort);
+      made += count;
+      if (count === 0) break;
+      const left = await worthSigning(database, abort);
+      if (!left.some((other) => other.signal === signal)) break;
+    }
+  }
+  // What was deleted is room for new rows: an embedded database has nobody else to see to that.
+  if (made > 0) await database.query("vacuum otel_data.granule_terms", [], abort);
+  await summarize(database, abort);
+  return made;
+}
+
+async function worthSigning(
+  database: Database,
+  abort: Abortable,
+): Promise<{ readonly signal: string }[]> {
+  return await database.query<{ signal: string }>(
+    `select signal from otel_data.granule_terms group by signal
+     having sum(length(terms)) >= $1::bigint or count(*) >= $2::bigint`,
+    [SIGNATURE_TERM_BYTES, SIGNATURE_TERM_ROWS],
+    abort,
+  );
+}
+
+async function signOnce(database: Database, signal: string, abort: Abortable): Promise<number> {
+  return await database.transaction(async (transaction) => {
+    const [lock] = await transaction.query<{ mine: boolean }>(
+      `select pg_try_advisory_xact_lock(${SIGNING_LOCK}) as mine`,
+      [],
+      abort,
+    );
+    if (!lock!.mine) return 0;
+    const rows = await transaction.query(
+      `with fresh as (
+         select f.ctid as place, sum(length(f.terms)) over (order by f.granule, f.ctid) - length(f.terms) as before
+         from otel_data.granule_terms f where f.signal = $1
+       )
+       delete from otel_data.granule_terms g using fresh
+       where g.ctid = fresh.place and fresh.before < $2::bigint
+       returning g.granule, g.terms, g.stored_on::text as stored_on,
+         (extract(epoch from g.first) * 1000000)::bigint as first,
+         (extract(epoch from g.last) * 1000000)::bigint as last`,
+      [signal, SIGNATURE_TERM_BYTES],
+      abort,
+    );
+    if (rows.length === 0) return 0;
+    const granules = rows.map(granuleOf);
+    const storedOn = rows.map((row) => String(row.stored_on)).reduce((a, b) => a > b ? a : b);
+    const signatures = await signaturesOf(granules);
+    for (const { units, sliceBytes, slices, first, last } of signatures) {
+      await transaction.query(
+        `insert into otel_data.signatures (signal, first, last, stored_on, units, slice_bytes, slices)
+         values ($1, timestamptz 'epoch' + $2::bigint * interval '1 microsecond',
+           timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::date, $5, $6, $7)`,
+        [signal, first, last, storedOn, units, sliceBytes, slices],
+        abort,
+      );
+    }
+    return signatures.length;
+  }, abort);
+}
+
+function granuleOf(row: Row): KnownGranule {
+  const bytes = row.terms as Uint8Array;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const terms = Int32Array.from({ length: bytes.length >> 2 }, (_, n) => view.getInt32(n * 4));
+  return {
+    granule: Number(row.granule),
+    first: row.first as bigint,
+    last: row.last as bigint,
+    terms,
+  };
+}
+
+/** Of pages that the indexes on time and granule do not know, each search looks at all. */
+async function summarize(database: Database, abort: Abortable): Promise<void> {
+  const indexes = await database.query<{ oid: number }>(
+    `select i.indexrelid::int8::float8 as oid
+     from pg_inherits h
+     join pg_class p on p.oid = h.inhrelid
+     join pg_index i on i.indrelid = p.oid
+     join pg_class c on c.oid = i.indexrelid
+     join pg_am a on a.oid = c.relam
+     where h.inhparent in ('otel_data.spans'::regclass, 'otel_data.logs'::regclass)
+       and a.amname = 'brin' and pg_relation_size(p.oid) > 0
+       and not exists (select from otel_data.sealed s where s.partition = p.relname)`,
+    [],
+    abort,
+  );
+  for (const { oid } of indexes) {
+    await database.transaction(async (transaction) => {
+      await transaction.query("select set_config('lock_timeout', '1s', true)", [], abort);
+      await transaction.query(`select brin_summarize_new_values(${oid}::oid)`, [], abort);
+    }, abort);
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * Where a search has to look: units of granules that may hold what it needs, those of the latest rows
+ * first.
+ *
+ * Signatures are asked a few at a time and fresh terms are looked through once, so that a search for
+ * what is frequent ends before it has asked for much. Signatures and fresh terms are read in one statement: in
+ * between, terms could move from the one to the other and be seen in neither.
+ *
+ * @module
+ */
+
+import { Conditions } from "../conditions.ts";
+import { dimensionIds } from "../filter_sql.ts";
+import type { Queryable } from "../postgres/database.ts";
+import { positionsOf, type Unit, unitAt, unitCount } from "../postgres/signature.ts";
+import { idTerm } from "../postgres/terms.ts";
+import type { Signal } from "../record.ts";
+import type { Need } from "./needs.ts";
+import type { TimeRange } from "./range.ts";
+
+/** Signatures that are asked first, and how many times as many each time after. */
+const FIRST_SIGNATURES = 8;
+const WIDEN = 4;
+/** More ids of dimensions than so many are not looked for one by one. */
+const MAX_IDS = 16;
+
+const MICROSECOND = 1000n;
+
+/** Need with nothing but terms. */
+type TermNeed =
+  | { readonly kind: "term"; readonly at: number }
+  | { readonly kind: "and" | "or"; readonly parts: readonly TermNeed[] };
+
+interface Found {
+  readonly id: bigint | null;
+  readonly last: bigint;
+  readonly granule: number | null;
+  readonly first: bigint;
+  readonly units: Uint8Array | null;
+  readonly slice_bytes: number | null;
+  readonly slices: Uint8Array | null;
+  readonly hits: string | null;
+  readonly [column: string]: unknown;
+}
+
+/** Units that may hold what is needed. */
+export class Candidates {
+  readonly #reader: Queryable;
+  readonly #signal: Signal;
+  readonly #range: TimeRange;
+  readonly #need: TermNeed;
+  readonly #terms: readonly number[];
+  /** Sorted by the time of their last row, the latest at the end. */
+  #units: Unit[] = [];
+  /** Where the signatures go on that were not asked yet; undefined when all were. */
+  #next: { readonly last: bigint; readonly id: bigint } | undefined;
+  #page = FIRST_SIGNATURES;
+  #hasBegun = false;
+
+  private constructor(
+    reader: Queryable,
+    signal: Signal,
+    range: TimeRange,
+    need: TermNeed,
+    terms: readonly number[],
+  ) {
+    this.#reader = reader;
+    this.#signal = signal;
+    this.#range = range;
+    this.#need = need;
+    this.#terms = terms;
+  }
+
+  /** Begins to look for candidates; undefined when everything is one. */
+  static async of(
+    reader: Queryable,
+    signal: Signal,
+    range: TimeRange,
+    need: Need,
+  ): Promise<Candidates | undefined> {
+    const terms: number[] = [];
+    const resolved = await resolve(reader, signal, need, terms);
+    return resolved && new Candidates(reader, signal, range, resolved, terms);
+  }
+
+  /**
+   * The units of the latest rows, at most as many as asked for; none when there are no more.
+   *
+   * @returns With them the latest time in nanoseconds that rows of others may have, undefined when there
+   * are no others.
+   */
+  async take(
+    count: number,
+  ): Promise<{ readonly units: readonly Unit[]; readonly beyond: bigint | undefined }> {
+    if (!this.#hasBegun) await this.#ask();
+    const taken: Unit[] = [];
+    while (taken.length < count) {
+      const unit = this.#units.at(-1);
+      // A signature that was not asked yet may have a later one.
+      if (this.#next !== undefined && (unit === undefined || unit.last < this.#next.last)) {
+        await this.#ask();
+      } else if (unit === undefined) break;
+      else taken.push(this.#units.pop()!);
+    }
+    const lasts = [this.#units.at(-1)?.last, this.#next?.last].filter((last) => last !== undefined);
+    const latest = lasts.reduce((a, b) => a > b ? a : b, -1n);
+    return {
+      units: taken,
+      beyond: lasts.length === 0 ? undefined : (latest + 1n) * MICROSECOND - 1n,
+    };
+  }
+
+  async #ask(): Promise<void> {
+    // Conditions on dimensions that no row meets.
+    if (this.#terms.length === 0) return;
+    const page = this.#page;
+    const where = new Conditions();
+    const signal = where.parameter(this.#signal);
+    const { since, until } = this.#range;
+    const time = (nanos: bigint) =>
+      `otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
+    const range = `x.signal = ${signal} and x.last >= ${time(since)} and x.first <= ${time(until)}`;
+    const positions = where.parameter(this.#terms.flatMap(positionsOf));
+    const behind = this.#next === undefined
+      ? "true"
+      : `(x.last, x.id) < (${time(this.#next.last * MICROSECOND)}, ${
+        where.parameter(this.#next.id)
+      }::bigint)`;
+    const micros = (column: string) => `(extract(epoch from ${column}) * 1000000)::bigint`;
+    const signatures = `select x.id, ${micros("x.last")} as last, null::int as granule,
+        ${micros("x.first")} as first, x.units, x.slice_bytes, (
+          select string_agg(substring(x.slices from p * x.slice_bytes + 1 for x.slice_bytes), ''::bytea order by n)
+          from unnest(${positions}::int[]) with ordinality as positions (p, n)
+        ) as slices, null::text as hits
+      from (select x.* from otel_data.signatures x where ${range} and ${behind}
+        order by x.last desc, x.id desc limit ${page + 1}) x`;
+    const fresh = `select null::bigint, ${micros("x.last")}, x.granule, ${
+      micros("x.first")
+    }, null, null, null, h.hits
+      from otel_data.granule_terms x cross join lateral (
+        select string_agg(case when position(decode(t, 'hex') in x.terms) > 0 then '1' else '0' end, '' order by n) as hits
+        from unnest(${
+      where.parameter(this.#terms.map(hex))
+    }::text[]) with ordinality as terms (t, n)
+      ) h
+      where ${range} and h.hits like '%1%'`;
+    const rows = await this.#reader.query<Found>(
+      this.#hasBegun ? signatures : `${signatures} union all ${fresh}`,
+      where.parameters,
+    );
+    this.#hasBegun = true;
+    this.#page *= WIDEN;
+    this.#next = undefined;
+    let asked = 0;
+    let before: Found | undefined;
+    for (const row of rows.sort(latestFirst)) {
+      if (row.granule !== null) this.#addFresh(row);
+      else if (asked++ < page) {
+        this.#addSigned(row);
+        before = row;
+      } else this.#next = { last: before!.last, id: before!.id! };
+    }
+    this.#units.sort((a, b) => a.last < b.last ? -1 : a.last > b.last ? 1 : 0);
+  }
+
+  #addFresh({ granule, first, last, hits }: Found): void {
+    if (!meets(this.#need, (term) => hits![term] === "1")) return;
+    this.#addInRange({ from: granule!, to: granule!, first, last });
+  }
+
+  #addSigned({ units, slice_bytes, slices }: Found): void {
+    const width = slice_bytes!;
+    const raised = slices!.length / width / this.#terms.length;
+    const bits = this.#terms.map((_, term) => {
+      const bits = new Uint8Array(width).fill(0xff);
+      for (let n = term * raised; n < (term + 1) * raised; n++) {
+        for (let i = 0; i < width; i++) bits[i]! &= slices![n * width + i]!;
+      }
+      return bits;
+    });
+    for (let n = 0; n < unitCount(units!); n++) {
+      if (meets(this.#need, (term) => (bits[term]![n >> 3]! >> (n & 7) & 1) === 1)) {
+        this.#addInRange(unitAt(units!, n));
+      }
+    }
+  }
+
+  #addInRange(unit: Unit): void {
+    const { since, until } = this.#range;
+    if ((unit.last + 1n) * MICROSECOND > since && unit.first * MICROSECOND <= until) {
+      this.#units.push(unit);
+    }
+  }
+}
+
+function latestFirst(a: Found, b: Found): number {
+  if (a.last !== b.last) return a.last > b.last ? -1 : 1;
+  return (a.id ?? 0n) > (b.id ?? 0n) ? -1 : 1;
+}
+
+function meets(need: TermNeed, has: (term: number) => boolean): boolean {
+  switch (need.kind) {
+    case "term":
+      return has(need.at);
+    case "and":
+      return need.parts.every((part) => meets(part, has));
+    case "or":
+      return need.parts.some((part) => meets(part, has));
+  }
+}
+
+/** The same with the ids of dimensions for conditions on them; undefined when that is no restriction. */
+async function resolve(
+  reader: Queryable,
+  signal: Signal,
+  need: Need,
+  terms: number[],
+): Promise<TermNeed | undefined> {
+  switch (need.kind) {
+    case "term":
+      return { kind: "term", at: terms.push(need.term) - 1 };
+    case "dimension": {
+      const where = new Conditions();
+      const ids = dimensionIds(need.filter, signal, (value) => where.parameter(value));
+      const rows = await reader.query<{ id: bigint }>(
+        `${ids} limit ${MAX_IDS + 1}`,
+        where.parameters,
+      );
+      if (rows.length > MAX_IDS) return undefined;
+      const parts = rows.map(({ id }): TermNeed => {
+        const term = idTerm(
+          need.of,
+          Number(BigInt.asIntN(32, id)),
+          Number(BigInt.asIntN(32, id >> 32n)),
+        );
+        return { kind: "term", at: terms.push(term) - 1 };
+      });
+      return { kind: "or", parts };
+    }
+    case "and": {
+      const parts: TermNeed[] = [];
+      for (const part of need.parts) {
+        const resolved = await resolve(reader, signal, part, terms);
+        if (resolved !== undefined) parts.push(resolved);
+      }
+      return parts.length === 0 ? undefined : { kind: "and", parts };
+    }
+    case "or": {
+      const parts: TermNeed[] = [];
+      for (const part of need.parts) {
+        const resolved = await resolve(reader, signal, part, terms);
+        if (resolved === undefined) return undefined;
+        parts.push(resolved);
+      }
+      return { kind: "or", parts };
+    }
+  }
+}
+
+/** The four bytes of a term, as they are stored. */
+function hex(term: number): string {
+  return (term >>> 0).toString(16).padStart(8, "0");
+}
