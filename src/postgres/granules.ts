@@ -239,8 +239,10 @@ export function writeParts(to: RowBuffer, signal: string, parts: readonly Granul
     to.tuple(GRANULE_PARTS.columns.length);
     to.text(name, 0, name.length);
     to.int4(granule);
-    timestamptz(to, first);
-    timestamptz(to, last);
+    // Far in the future times are known to two microseconds.
+    const isExact = Number.isSafeInteger(last);
+    timestamptz(to, isExact ? first : first - 2);
+    timestamptz(to, isExact ? last : last + 2);
     to.reserve(4 + terms * 4);
     const field = to.open();
     for (; n < end; n++) {

@@ -26,6 +26,12 @@ interface Abortable {
   readonly signal?: AbortSignal;
 }
 
+/** Options of {@linkcode sign}. */
+export interface SignOptions extends Abortable {
+  /** Bytes of terms that are worth a signature, which it then has. Default: what fills one. */
+  readonly termBytes?: number;
+}
+
 /** Signs in the background, as records are stored. */
 export class Signer {
   readonly #database: Database;
@@ -60,14 +66,17 @@ export class Signer {
  * @returns How many signatures were made.
  * @throws The database's error. SQLSTATE 55P03: somebody held a lock; it can be done later.
  */
-export async function sign(database: Database, abort: Abortable = {}): Promise<number> {
+export async function sign(
+  database: Database,
+  { termBytes = SIGNATURE_TERM_BYTES, ...abort }: SignOptions = {},
+): Promise<number> {
   let made = 0;
-  for (const { signal } of await worthSigning(database, abort)) {
+  for (const { signal } of await worthSigning(database, termBytes, abort)) {
     for (;;) {
-      const count = await signOnce(database, signal, abort);
+      const count = await signOnce(database, signal, termBytes, abort);
       made += count;
       if (count === 0) break;
-      const left = await worthSigning(database, abort);
+      const left = await worthSigning(database, termBytes, abort);
       if (!left.some((other) => other.signal === signal)) break;
     }
   }
@@ -79,17 +88,23 @@ export async function sign(database: Database, abort: Abortable = {}): Promise<n
 
 async function worthSigning(
   database: Database,
+  termBytes: number,
   abort: Abortable,
 ): Promise<{ readonly signal: string }[]> {
   return await database.query<{ signal: string }>(
     `select signal from otel_data.granule_terms group by signal
      having sum(length(terms)) >= $1::bigint or count(*) >= $2::bigint`,
-    [SIGNATURE_TERM_BYTES, SIGNATURE_TERM_ROWS],
+    [termBytes, SIGNATURE_TERM_ROWS],
     abort,
   );
 }
 
-async function signOnce(database: Database, signal: string, abort: Abortable): Promise<number> {
+async function signOnce(
+  database: Database,
+  signal: string,
+  termBytes: number,
+  abort: Abortable,
+): Promise<number> {
   return await database.transaction(async (transaction) => {
     const [lock] = await transaction.query<{ mine: boolean }>(
       `select pg_try_advisory_xact_lock(${SIGNING_LOCK}) as mine`,
@@ -107,7 +122,7 @@ async function signOnce(database: Database, signal: string, abort: Abortable): P
        returning g.granule, g.terms, g.stored_on::text as stored_on,
          (extract(epoch from g.first) * 1000000)::bigint as first,
          (extract(epoch from g.last) * 1000000)::bigint as last`,
-      [signal, SIGNATURE_TERM_BYTES],
+      [signal, termBytes],
       abort,
     );
     if (rows.length === 0) return 0;

@@ -112,7 +112,10 @@ export class Candidates {
 
   async #ask(): Promise<void> {
     // Conditions on dimensions that no row meets.
-    if (this.#terms.length === 0) return;
+    if (this.#terms.length === 0) {
+      this.#hasBegun = true;
+      return await this.#addUnsigned();
+    }
     const page = this.#page;
     const where = new Conditions();
     const signal = where.parameter(this.#signal);
@@ -134,20 +137,22 @@ export class Candidates {
         ) as slices, null::text as hits
       from (select x.* from otel_data.signatures x where ${range} and ${behind}
         order by x.last desc, x.id desc limit ${page + 1}) x`;
-    const fresh = `select null::bigint, ${micros("x.last")}, x.granule, ${
-      micros("x.first")
-    }, null, null, null, h.hits
+    const fresh = () =>
+      `select null::bigint, ${micros("x.last")}, x.granule, ${
+        micros("x.first")
+      }, null, null, null, h.hits
       from otel_data.granule_terms x cross join lateral (
         select string_agg(case when position(decode(t, 'hex') in x.terms) > 0 then '1' else '0' end, '' order by n) as hits
         from unnest(${
-      where.parameter(this.#terms.map(hex))
-    }::text[]) with ordinality as terms (t, n)
+        where.parameter(this.#terms.map(hex))
+      }::text[]) with ordinality as terms (t, n)
       ) h
       where ${range} and h.hits like '%1%'`;
     const rows = await this.#reader.query<Found>(
-      this.#hasBegun ? signatures : `${signatures} union all ${fresh}`,
+      this.#hasBegun ? signatures : `${signatures} union all ${fresh()}`,
       where.parameters,
     );
+    if (!this.#hasBegun) await this.#addUnsigned();
     this.#hasBegun = true;
     this.#page *= WIDEN;
     this.#next = undefined;
@@ -187,10 +192,49 @@ export class Candidates {
 
   #addInRange(unit: Unit): void {
     const { since, until } = this.#range;
-    if ((unit.last + 1n) * MICROSECOND > since && unit.first * MICROSECOND <= until) {
+    if ((unit.last + 1n) * MICROSECOND > since && unit.first * MICROSECOND < until) {
       this.#units.push(unit);
     }
   }
+
+  /** Rows that came by another way than ours are in no granule, and are looked at always. */
+  async #addUnsigned(): Promise<void> {
+    const where = new Conditions();
+    where.time(this.#range);
+    const [row] = await this.#reader.query<{ first: bigint | null; last: bigint }>(
+      `select (extract(epoch from min(t.time)) * 1000000)::bigint as first,
+         (extract(epoch from max(t.time)) * 1000000)::bigint as last
+       from otel_data.${
+        this.#signal === "traces" ? "spans" : "logs"
+      } t ${where.sql} and t.granule = 0`,
+      where.parameters,
+    );
+    if (row!.first !== null) {
+      this.#addInRange({ from: 0, to: 0, first: row!.first, last: row!.last });
+    }
+  }
+}
+
+/** The part of a range that rows of the units may be in. */
+export function rangeOfUnits(units: readonly Unit[], { since, until }: TimeRange): TimeRange {
+  const first = units.map((unit) => unit.first).reduce((a, b) => a < b ? a : b) * MICROSECOND;
+  const last = (units.map((unit) => unit.last).reduce((a, b) => a > b ? a : b) + 1n) * MICROSECOND;
+  return { since: first > since ? first : since, until: last < until ? last : until };
+}
+
+/** Adds the condition that rows `t` are in one of the units. */
+export function inUnits(units: readonly Unit[], where: Conditions): void {
+  const ranges: { from: number; to: number }[] = [];
+  for (const { from, to } of units.toSorted((a, b) => a.from - b.from)) {
+    const last = ranges.at(-1);
+    // Whatever lies between is worth less than another look into the index.
+    if (last !== undefined && from <= last.to + 2) last.to = Math.max(last.to, to);
+    else ranges.push({ from, to });
+  }
+  const terms = ranges.map(({ from, to }) =>
+    `t.granule between ${where.parameter(from)}::int and ${where.parameter(to)}::int`
+  );
+  where.addSql(`(${terms.join(" or ")})`);
 }
 
 function latestFirst(a: Found, b: Found): number {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Filter, wordsOf } from "../filter.ts";
+import type { Filter } from "../filter.ts";
 import type { Condition } from "../filter_sql.ts";
 import {
   ANY_WORD,
@@ -100,14 +100,14 @@ export function isPrintedJson(value: string): boolean {
   return /^[[{]/.test(value);
 }
 
-/** Of words the ASCII parts, as Postgres may know those beyond it in another case. */
+/** Of words that are looked for in either case, the ASCII parts: others have cases that we do not know. */
 function textNeed(filter: Condition): Need | undefined {
   if (filter.kind === "exists") return undefined;
-  const { operator, value } = filter;
+  const operator: string = filter.operator;
   const pieces = operator === "has"
-    ? wordsOf(value).flatMap((word) => word.match(/\w+/g) ?? [])
+    ? filter.value.match(/\w+/g) ?? []
     : operator === "="
-    ? [value]
+    ? [filter.value]
     : [];
   const words: number[] = [];
   for (const piece of pieces) {

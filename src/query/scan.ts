@@ -15,7 +15,11 @@ import type { Filter } from "../filter.ts";
 import { filterSql } from "../filter_sql.ts";
 import type { Queryable, Row } from "../postgres/database.ts";
 import { SELECT_LOGS, SELECT_POINTS, SELECT_SPANS } from "../postgres/stored.ts";
+import type { Unit } from "../postgres/signature.ts";
 import type { Signal } from "../record.ts";
+import { Candidates, inUnits, rangeOfUnits } from "./candidates.ts";
+import { needOf } from "./needs.ts";
+import { type QuickLook, quickLooks } from "./own_values.ts";
 import type { TimeRange } from "./range.ts";
 
 /** What to search. */
@@ -48,6 +52,11 @@ const FIRST_WINDOW = 1_000_000_000n;
 const WIDEN = 8n;
 const MICROSECOND = 1000n;
 
+/** Units of granules that are looked at first, how many times as many each time after, and at most. */
+const FIRST_UNITS = 2;
+const WIDEN_UNITS = 2;
+const MAX_UNITS = 64;
+
 interface Source {
   readonly table: string;
   readonly select: string;
@@ -67,9 +76,13 @@ const SOURCES: Readonly<Record<Signal, Source>> = {
  */
 export async function scan(reader: Queryable, search: Scan): Promise<ScannedRow[]> {
   const { range, limit, before } = search;
+  let end = before === undefined || search.order === "slowest"
+    ? range.until
+    : min(range.until, (before[0]! + 1n) * MICROSECOND);
+  const found = await granuleRows(reader, search, { since: range.since, until: end });
+  if (found !== undefined) return found;
   if (search.order === "slowest") return await rowsOf(reader, search, range, limit);
   const rows: ScannedRow[] = [];
-  let end = before === undefined ? range.until : min(range.until, (before[0]! + 1n) * MICROSECOND);
   let width = FIRST_WINDOW;
   let hasJumped = false;
   while (rows.length < limit && end > range.since) {
@@ -98,9 +111,64 @@ export function scanKey(row: ScannedRow, order: Scan["order"] = "newest"): bigin
   return (order === "slowest" ? [row.duration_ns as bigint, ...place] : place).map(BigInt);
 }
 
+/** Which of two rows comes later in ascending order of their keys. */
+function compareKeys(a: ScannedRow, b: ScannedRow, order: Scan["order"]): number {
+  const other = scanKey(b, order);
+  for (const [n, number] of scanKey(a, order).entries()) {
+    if (number !== other[n]) return number < other[n]! ? -1 : 1;
+  }
+  return 0;
+}
+
 /** How many numbers a key has. */
 export function scanKeyLength(order: Scan["order"] = "newest"): number {
   return order === "slowest" ? 6 : 5;
+}
+
+/**
+ * The rows, looked for in the granules that may have them; undefined when those do not say.
+ *
+ * @throws {FilterFieldError} The filter names a field that these records do not have.
+ */
+async function granuleRows(
+  reader: Queryable,
+  search: Scan,
+  range: TimeRange,
+): Promise<ScannedRow[] | undefined> {
+  const { signal, filter, order, limit } = search;
+  const need = needOf(filter, signal);
+  const candidates = need && await Candidates.of(reader, signal, range, need);
+  if (candidates === undefined) return undefined;
+  const isSlowest = order === "slowest";
+  const looks = await quickLooks(reader, filter, signal);
+  const among = (units: readonly Unit[]) =>
+    rowsOf(reader, search, rangeOfUnits(units, range), limit, (where) => {
+      inUnits(units, where);
+      for (const look of looks) look(where);
+    });
+  let rows: ScannedRow[] = [];
+  for (let count = isSlowest ? MAX_UNITS : FIRST_UNITS;;) {
+    const { units, beyond } = await candidates.take(count);
+    // The slowest may be anywhere.
+    if (isSlowest && beyond !== undefined) return undefined;
+    if (units.length > 0) rows = merged(rows, await among(units), order).slice(0, limit);
+    const last = rows[limit - 1];
+    if (beyond === undefined || last !== undefined && last.time_micros * MICROSECOND > beyond) {
+      return rows;
+    }
+    count = Math.min(count * WIDEN_UNITS, MAX_UNITS);
+  }
+}
+
+/** Rows of both, in order, each once: a granule may be in two units. */
+function merged(
+  a: readonly ScannedRow[],
+  b: readonly ScannedRow[],
+  order: Scan["order"],
+): ScannedRow[] {
+  return [...a, ...b]
+    .sort((one, other) => compareKeys(other, one, order))
+    .filter((row, n, rows) => n === 0 || compareKeys(row, rows[n - 1]!, order) !== 0);
 }
 
 async function rowsOf(
@@ -108,6 +176,7 @@ async function rowsOf(
   { signal, filter, order, before, idsOnly }: Scan,
   range: TimeRange,
   limit: number,
+  narrow?: QuickLook,
 ): Promise<ScannedRow[]> {
   const { table, select, ids } = SOURCES[signal];
   const from = select.slice(select.indexOf(`from otel_data.${table} t`));
@@ -115,6 +184,7 @@ async function rowsOf(
   where.time(range);
   where.addSql(filterSql(filter, signal, (value) => where.parameter(value)));
   if (before !== undefined) where.addSql(behind(before, where));
+  narrow?.(where);
   const duration = order === "slowest" ? "t.duration_ns desc, " : "";
   // What is not needed to choose rows is joined to the few that were chosen.
   const chosen = `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${from}
