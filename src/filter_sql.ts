@@ -134,7 +134,7 @@ function comparisonSql(
 ): string {
   if (target.kind === "field") {
     return isNumber
-      ? `${sql} ${operator} ${add(value)}::numeric`
+      ? `${sql} ${operator} ${add(value)}::${integerType(value)}`
       : textComparison(sql, operator, add(value));
   }
   const text = `(${sql}) #>> '{}'`;
@@ -144,6 +144,11 @@ function comparisonSql(
     ? textComparison(text, operator, add(value))
     : "false";
   return `case jsonb_typeof(${sql}) when 'number' then ${number} else ${other} end`;
+}
+
+/** An index on bigints takes no other numbers. */
+function integerType(value: string): string {
+  return /^\d{1,18}$/.test(value) ? "bigint" : "numeric";
 }
 
 /** Text is ordered by code point, the same in every database. */
