@@ -46,18 +46,26 @@ function nanos(ms: number): bigint {
   return BigInt(Math.floor(ms)) * 1_000_000n;
 }
 
+/** So much of a table that there are a few thousand rows. */
+function percent(records: string): number {
+  return Math.min(100, 1_000_000 / Number(records));
+}
+
 /** What is there, to ask for. */
 async function sample(database: Database): Promise<{ spans: Row[]; logs: Row[] }> {
   const spans = await database.query(
-    `select t.trace_id, t.attribute_values[2] as value, a.own_keys[2] as key
-     from otel_data.spans t tablesample system (0.005)
+    `select t.trace_id, t.attribute_values[array_position(a.own_keys, 'session.id')] as session,
+       t.attribute_values[array_position(a.own_keys, 'enduser.id')] as "user"
+     from otel_data.spans t tablesample system ($1)
      join otel_data.attribute_sets a on a.id = t.attribute_set_id
-     where a.own_keys[2] = 'session.id' or a.own_keys[3] = 'session.id' limit 2000`,
+     where a.own_keys @> '{session.id,enduser.id}'`,
+    [percent(options.spans)],
   );
   const logs = await database.query(
     `select substring(body #>> '{}' from '^order ([0-9a-f]{12})') as word
-     from otel_data.logs tablesample system (0.01)
-     where body #>> '{}' like 'order %' limit 2000`,
+     from otel_data.logs tablesample system ($1)
+     where body #>> '{}' like 'order %'`,
+    [percent(options.logs)],
   );
   return { spans, logs };
 }
@@ -119,10 +127,12 @@ async function questions(database: Database): Promise<Question[]> {
     {
       name: "rare attribute",
       goalMs: 50,
-      ask: (random) => {
-        const { key, value } = pick(random, spans);
-        return search("traces", `${key} = "${value}"`);
-      },
+      ask: (random) => search("traces", `session.id = "${pick(random, spans).session}"`),
+    },
+    {
+      name: "attribute of one span in 100,000, newest",
+      goalMs: 50,
+      ask: (random) => search("traces", `enduser.id = "${pick(random, spans).user}"`),
     },
     {
       name: "attribute that is nowhere",
@@ -200,12 +210,12 @@ async function tail(database: Database): Promise<void> {
     const random = seeded(3);
     const times: number[] = [];
     for (let n = 0; n < RUNS; n++) {
-      const { key, value } = pick(random, spans);
+      const text = `session.id = "${pick(random, spans).session}"`;
       const begin = performance.now();
       await reading(database, {}, (reader) =>
         scan(reader, {
           signal: "traces",
-          filter: parseFilter(`${key} = "${value}"`),
+          filter: parseFilter(text),
           range: { since: nanos(START_MS), until: nanos(END_MS + DAY_MS) },
           limit: 20,
         }));

@@ -13,7 +13,7 @@ import type { Database, Row } from "./database.ts";
 import { type KnownGranule, signaturesOf, UNIT_TERMS, UNITS } from "./signature.ts";
 
 /** Bytes of terms that fill a signature, with some room for units that are not full. */
-export const SIGNATURE_TERM_BYTES: number = UNITS * UNIT_TERMS * 4 * 0.85;
+export const SIGNATURE_TERM_BYTES: number = UNITS * UNIT_TERMS * 4 * 7 / 8;
 /** Rows of terms that are worth a signature, however little is in them: to go through costs by the row. */
 const SIGNATURE_TERM_ROWS = 16_384;
 /** Records after which it is worth to look whether there is something to sign. */
