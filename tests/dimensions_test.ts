@@ -19,6 +19,7 @@ import {
   span,
   traces,
 } from "./one_record.ts";
+import { columnsOf } from "./batch_rows.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { ARRIVAL, TranscodeStore } from "./transcode_store.ts";
 
@@ -98,7 +99,7 @@ Deno.test("the same content has the same ids in every writer", () => {
   for (const [signal, body] of BODIES.toReversed()) other.add(signal, body);
   for (const [signal] of BODIES) {
     const [a, b] = [one.batch.of(signal), other.batch.of(signal)];
-    assert.equal(a.bytes.subarray(0, a.at).toHex(), b.bytes.subarray(0, b.at).toHex());
+    assert.deepEqual(columnsOf(a), columnsOf(b));
   }
 });
 
@@ -354,12 +355,12 @@ Deno.test("a cache that is full forgets, and the same ids are made again", () =>
   writer.addSpans(names);
   assert.equal(writer.dimensions.forgotten, 1);
   const rows = writer.batch.traces;
-  const first = rows.bytes.slice(0, rows.at);
+  const first = columnsOf(rows);
   assert.equal(writer.batch.dimensions.count, names.length + 2);
   writer.batch.traces.clear();
   writer.addSpans(names);
   assert.ok(writer.dimensions.forgotten > 1);
-  assert.deepEqual(rows.bytes.slice(0, rows.at), first);
+  assert.deepEqual(columnsOf(rows), first);
   // What was made anew does not stand there twice.
   assert.equal(writer.batch.dimensions.count, names.length + 2);
 });

@@ -6,6 +6,7 @@ import { Dimensions } from "../src/postgres/dimensions.ts";
 import { PreparedRows, type RequestOfJournal } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import type { Signal } from "../src/record.ts";
+import { columnsOf } from "./batch_rows.ts";
 import { logs, numbers, points, spans } from "./requests.ts";
 
 const ARRIVAL = 1_764_000_000_000_000_000n;
@@ -22,11 +23,12 @@ function request(signal: Signal, body: Uint8Array, position: bigint): RequestOfJ
 /** All that a batch says of itself. */
 function contents(batch: Batch): unknown {
   return {
-    rows: batch.signals.map(({ bytes, at, count, replaced, hours }) => ({
-      bytes: bytes.slice(0, at).toHex(),
-      count,
-      replaced,
-      hours: [...hours].sort(),
+    rows: batch.signals.map((rows) => ({
+      columns: columnsOf(rows),
+      terms: [...new Set(rows.parts.flatMap(({ terms }) => [...terms]))].sort(),
+      count: rows.count,
+      replaced: rows.replaced,
+      hours: [...rows.hours].sort(),
     })),
     dimensions: batch.dimensions.all.map(({ table, values }) => ({ table, values })),
     dimensionBytes: batch.dimensions.bytes,

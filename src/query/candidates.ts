@@ -141,8 +141,11 @@ export class Candidates {
       `select null::bigint, ${micros("x.last")}, x.granule, ${
         micros("x.first")
       }, null, null, null, h.hits
-      from otel_data.granule_terms x cross join lateral (
-        select string_agg(case when position(decode(t, 'hex') in x.terms) > 0 then '1' else '0' end, '' order by n) as hits
+      from otel_data.granule_terms x
+      -- Read whole once, and not for each term.
+      cross join lateral (select x.terms || ''::bytea as whole offset 0) w
+      cross join lateral (
+        select string_agg(case when position(decode(t, 'hex') in w.whole) > 0 then '1' else '0' end, '' order by n) as hits
         from unnest(${
         where.parameter(this.#terms.map(hex))
       }::text[]) with ordinality as terms (t, n)

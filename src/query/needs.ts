@@ -86,13 +86,7 @@ function conditionNeed(
   // A number is equal to a number however either is written, and to its text.
   const number = Number(filter.value);
   if (!Number.isNaN(number)) terms.push(numberTerm(number, key));
-  return {
-    kind: "and",
-    parts: [
-      { kind: "term", term: key },
-      { kind: "or", parts: terms.map((term) => ({ kind: "term", term })) },
-    ],
-  };
+  return { kind: "or", parts: terms.map((term) => ({ kind: "term", term })) };
 }
 
 /** The text of an array or a map has no term. */

@@ -70,8 +70,9 @@ export function ownTexts(value: string): string[] {
   const integer = integerText(sign, whole! + fraction, Number(exponent) - fraction.length);
   if (integer !== undefined) texts.push(integer);
   const double = Number(value);
-  if (Number.isInteger(double)) texts.push(`${BigInt(double)}.0`);
-  else if (Number.isFinite(double)) texts.push(String(double));
+  if (Number.isInteger(double)) {
+    texts.push(`${Math.abs(double) < 1e21 ? double : BigInt(double)}.0`);
+  } else if (Number.isFinite(double)) texts.push(String(double));
   return texts;
 }
 

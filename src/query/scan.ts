@@ -140,17 +140,18 @@ async function granuleRows(
   const candidates = need && await Candidates.of(reader, signal, range, need);
   if (candidates === undefined) return undefined;
   const isSlowest = order === "slowest";
-  const looks = await quickLooks(reader, filter, signal);
+  let looks: readonly QuickLook[] | undefined;
   const among = (units: readonly Unit[]) =>
     rowsOf(reader, search, rangeOfUnits(units, range), limit, (where) => {
       inUnits(units, where);
-      for (const look of looks) look(where);
+      for (const look of looks ?? []) look(where);
     });
   let rows: ScannedRow[] = [];
   for (let count = isSlowest ? MAX_UNITS : FIRST_UNITS;;) {
     const { units, beyond } = await candidates.take(count);
     // The slowest may be anywhere.
     if (isSlowest && beyond !== undefined) return undefined;
+    if (units.length > 0) looks ??= await quickLooks(reader, filter, signal);
     if (units.length > 0) rows = merged(rows, await among(units), order).slice(0, limit);
     const last = rows[limit - 1];
     if (beyond === undefined || last !== undefined && last.time_micros * MICROSECOND > beyond) {
