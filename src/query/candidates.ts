@@ -19,7 +19,7 @@ import type { Need } from "./needs.ts";
 import type { TimeRange } from "./range.ts";
 
 /** Signatures that are asked first, and how many times as many each time after. */
-const FIRST_SIGNATURES = 8;
+const FIRST_SIGNATURES = 16;
 const WIDEN = 4;
 /** More ids of dimensions than so many are not looked for one by one. */
 const MAX_IDS = 16;
@@ -200,7 +200,7 @@ export class Candidates {
     }
   }
 
-  /** Rows that came by another way than ours are in no granule, and are looked at always. */
+  /** Rows that came by another way than ours are in no granule: they are looked at always. */
   async #addUnsigned(): Promise<void> {
     const where = new Conditions();
     where.time(this.#range);
