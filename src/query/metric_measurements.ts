@@ -54,13 +54,13 @@ export function measurements(
     : NO_PARTS;
   // A summary says its quantiles of a time that it does not tell: the latest stand.
   const isLatest = wanted === "quantile" && metric.type === "summary";
-  const needsPrevious = metric.temporality !== "DELTA" && !isLatest;
+  const isCumulative = metric.temporality !== "DELTA" && !isLatest;
   const tallyOfPoint = (row: PointRow): Tally => ({ ...numbersOf(row), ...valueOf(row) });
   return {
     columns: `t.count, t.sum, t.min, t.max${columns}`,
-    needsPrevious,
+    growing: isCumulative ? ["count"] : undefined,
     fold: () =>
-      needsPrevious
+      isCumulative
         ? new IncreaseFold(tallyOfPoint, measure, since, (grown) => grown)
         : new DeltaFold(tallyOfPoint, isLatest ? (_, later) => later : measure.add),
     add: measure.add,

@@ -36,13 +36,13 @@ export function numbers(
   since: bigint,
 ): Computation {
   const isIncrease = wanted === "rate" || wanted === "increase";
-  const needsPrevious = isIncrease && metric.temporality === "CUMULATIVE";
+  const isCumulative = isIncrease && metric.temporality === "CUMULATIVE";
   const measure = metric.isMonotonic ? COUNTER : UP_DOWN_COUNTER;
   return {
     columns: "t.value, t.value_int",
-    needsPrevious,
+    growing: isCumulative ? metric.isMonotonic ? ["value_int", "value"] : [] : undefined,
     fold() {
-      if (needsPrevious) return new IncreaseFold(numberOf, measure, since, tallyOf);
+      if (isCumulative) return new IncreaseFold(numberOf, measure, since, tallyOf);
       if (wanted === "last") return new DeltaFold(pointOf, (_, later) => later);
       return new SeriesValue(isIncrease ? "sum" : wanted);
     },

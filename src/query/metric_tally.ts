@@ -83,8 +83,8 @@ export interface SeriesFold {
 export interface Computation {
   /** What it needs of rows `t` of `otel_data.metric_points`, as a SELECT list. */
   readonly columns: string;
-  /** Whether it needs the point before the range. */
-  readonly needsPrevious: boolean;
+  /** Of cumulative points: columns of which one never falls between resets; absent for all others. */
+  readonly growing?: readonly string[] | undefined;
   /** Begins a series. */
   fold(): SeriesFold;
   /** What two series of a group come to. */

@@ -60,7 +60,7 @@ export async function windowsOf(
     if (!groups.has(one.group)) groups.set(one.group, { series: one, tallies: new Map() });
   }
   const folding = new Folding(metric, computation, windows);
-  for await (const row of pointsOf(reader, series, computation, windows.range)) {
+  for await (const row of pointsOf(reader, series, computation, windows)) {
     folding.add(row, groups.get(series[row.n]!.group)!.tallies);
   }
   folding.end();
@@ -71,23 +71,34 @@ export async function windowsOf(
 async function* pointsOf(
   reader: Queryable,
   series: readonly MetricSeries[],
-  { columns, needsPrevious }: Computation,
-  { since, until }: TimeRange,
+  { columns, growing }: Computation,
+  { range: { since, until }, stepNanos }: Windows,
 ): AsyncGenerator<Row> {
   const where = new Conditions();
-  const before = needsPrevious ? LOOKBACK_NANOS : 0n;
+  const before = growing === undefined ? 0n : LOOKBACK_NANOS;
   where.time({ since: since < before ? 0n : since - before, until });
   where.addSql("t.flags & 1 = 0");
+  where.addSql("t.value is distinct from 'NaN'");
   const ids = where.parameter(series.flatMap(({ ids }) => ids));
   const numbers = where.parameter(series.flatMap(({ ids }, n) => ids.map(() => n)));
+  const isBetween = growing === undefined ? "false" : between(
+    growing,
+    `date_bin(${where.parameter(`${stepNanos / 1000n} microseconds`)}::interval, t.time,
+      otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, since))}::bigint))`,
+  );
   await reader.query(
     `declare points no scroll cursor for
-     select k.n, (extract(epoch from t.time) * 1000000)::bigint as micros, t.time_frac,
+     select t.n, (extract(epoch from t.time) * 1000000)::bigint as micros, t.time_frac,
        t.start_unix_nano, ${columns}
-     from unnest(${ids}::bigint[], ${numbers}::int[]) as k (id, n)
-     join otel_data.metric_points t on t.series_id = k.id
-     ${where.sql}
-     order by k.n, t.time, t.time_frac`,
+     from (
+       select t.*, k.n, ${isBetween} as is_between
+       from unnest(${ids}::bigint[], ${numbers}::int[]) as k (id, n)
+       join otel_data.metric_points t on t.series_id = k.id
+       ${where.sql}
+       window series as (partition by k.n order by t.time, t.time_frac)
+     ) t
+     where not t.is_between
+     order by t.n, t.time, t.time_frac`,
     where.parameters,
   );
   for (;;) {
@@ -96,6 +107,23 @@ async function* pointsOf(
     if (rows.length < ROWS_PER_FETCH) break;
   }
   await reader.query("close points");
+}
+
+/**
+ * Whether a cumulative point lies between two of its window in one stretch: what it says of the window
+ * the last one says as well, so that it need not leave the database.
+ *
+ * @param bin What tells windows apart.
+ */
+function between(growing: readonly string[], bin: string): string {
+  const goesOn = (to: "lag" | "lead", atLeast: "<=" | ">=") => {
+    const other = (sql: string) => `${to}(${sql}) over series`;
+    const grows = growing.map((column) => `${other(`t.${column}`)} ${atLeast} t.${column}`);
+    return `${other("t.start_unix_nano")} is not distinct from t.start_unix_nano
+      and (${grows.join(" or ") || `${other("true")}`})`;
+  };
+  return `coalesce(${goesOn("lag", "<=")} and ${goesOn("lead", ">=")}
+    and lead(${bin}) over series = ${bin}, false)`;
 }
 
 /** The series and window at hand. */
