@@ -775,41 +775,57 @@ end;
 comment on function otel.exponential_histogram_quantile is 'A quantile (0 to 1) of an exponential histogram, as Prometheus estimates it: measurements lie evenly in their bucket on a logarithmic scale, and evenly in the zero bucket. NaN when nothing was measured. A cumulative point tells it of the time since its start.
   select time, otel.exponential_histogram_quantile(0.95, scale, zero_count, zero_threshold, positive, negative) as p95 from otel.metric_points where metric_name = ''http.server.request.duration'' and type = ''exponential_histogram'' order by time';
 
--- The state of `increase` and `rate`: growth so far, the last value, its start and time, the first time
--- (in seconds since 1970), and how many points there were.
-create function otel_data.add_growth(
-  state double precision[], value double precision, start_time timestamptz, at timestamptz
-) returns double precision[]
-language sql immutable parallel safe
-return case
-  when value is null or value = 'NaN' then state
-  when state is null then array[0, value, extract(epoch from start_time), extract(epoch from at), extract(epoch from at), 1]
-  else array[
-    state[1] + case
-      when value < state[2] or extract(epoch from start_time) > coalesce(state[3], state[4])
+-- The state of `increase` and `rate`: growth so far, null before the second point; what the last point
+-- said; when the first one was.
+create type otel_data.growth as (
+  grown double precision,
+  value double precision,
+  start_time timestamptz,
+  at timestamptz,
+  since timestamptz
+);
+
+-- In plpgsql, because that takes a fifth of the time for each point. It names nothing of otel_data, of
+-- which a reader knows nothing.
+create function otel_data.grow(
+  state otel_data.growth, value double precision, start_time timestamptz, at timestamptz
+) returns otel_data.growth
+language plpgsql immutable parallel safe
+as $$
+begin
+  if value is null or value = 'NaN' then
+    return state;
+  elsif state.value is null then
+    state.since := at;
+  else
+    state.grown := coalesce(state.grown, 0) + case
+      when value < state.value or start_time > coalesce(state.start_time, state.at)
       then case when start_time >= at then 0 else value end
-      else value - state[2]
-    end,
-    value, extract(epoch from start_time), extract(epoch from at), state[5], state[6] + 1
-  ]
-end;
+      else value - state.value
+    end;
+  end if;
+  state.value := value;
+  state.start_time := start_time;
+  state.at := at;
+  return state;
+end $$;
 
-create function otel_data.growth(state double precision[]) returns double precision
+create function otel_data.grown(state otel_data.growth) returns double precision
 language sql immutable parallel safe
-return case when state[6] > 1 then state[1] end;
+return state.grown;
 
-create function otel_data.growth_rate(state double precision[]) returns double precision
+create function otel_data.grown_a_second(state otel_data.growth) returns double precision
 language sql immutable parallel safe
-return case when state[4] > state[5] then state[1] / (state[4] - state[5]) end;
+return case when state.at > state.since then state.grown / extract(epoch from state.at - state.since)::double precision end;
 
 create aggregate otel.increase(value double precision, start_time timestamptz, at timestamptz) (
-  sfunc = otel_data.add_growth, stype = double precision[], finalfunc = otel_data.growth, parallel = safe
+  sfunc = otel_data.grow, stype = otel_data.growth, finalfunc = otel_data.grown, parallel = safe
 );
 comment on aggregate otel.increase(double precision, timestamptz, timestamptz) is 'How much a cumulative counter has grown from the first to the last of its points, in the order given, across resets: a later start time, or a smaller value. Null for a single point. Of one series at a time; with ''rows 1 preceding'' as a window function, what each point adds:
   select date_bin(''1 minute'', time, ''epoch'') as minute, sum(grown) from (select time, otel.increase(value, start_time, time) over (partition by series_id order by time rows 1 preceding) as grown from otel.metric_points where metric_name = ''http.requests'' and temporality = ''CUMULATIVE'' and time > now() - interval ''1 hour'') p group by 1 order by 1';
 
 create aggregate otel.rate(value double precision, start_time timestamptz, at timestamptz) (
-  sfunc = otel_data.add_growth, stype = double precision[], finalfunc = otel_data.growth_rate, parallel = safe
+  sfunc = otel_data.grow, stype = otel_data.growth, finalfunc = otel_data.grown_a_second, parallel = safe
 );
 comment on aggregate otel.rate(double precision, timestamptz, timestamptz) is 'How much a cumulative counter has grown a second, as otel.increase does, between its first and last point:
   select attributes, otel.rate(value, start_time, time order by time) from otel.metric_points where metric_name = ''http.requests'' and temporality = ''CUMULATIVE'' and time > now() - interval ''5 minutes'' group by series_id, attributes';
