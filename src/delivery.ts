@@ -12,7 +12,7 @@
  * | idle | waits for the journal to have more | ready |
  * | paused | has something to deliver, and waits to be resumed | ready |
  * | skipping | passes over what it was told to | ready |
- * | delivering | a batch is with the sink: breaker( retry( timeout( deliver ))) | settling |
+ * | delivering | a batch is with the sink, or one after the other: breaker( retry( timeout( deliver ))) | settling |
  * | settling | makes dead letters durable, then moves the cursor | ready |
  * | full | waits for room for dead letters | as before |
  * | waiting | a failure: waits for the next probe, as long as the destination asked, or a moment | as before; after a call of the sink locating |
@@ -30,6 +30,7 @@
 import { CircuitBreakerOpenError } from "./breaker.ts";
 import { DeadLettersFullError, type Graveyard, type Sender } from "./dead_letters.ts";
 import { Attempts, type Ending, LAST_WORDS_MS } from "./delivery_attempts.ts";
+import { DeliveryCall } from "./delivery_call.ts";
 import { checkOptions, type DeliveryOptions, type DeliverySettings } from "./delivery_options.ts";
 import { Progress } from "./delivery_progress.ts";
 import type { Cursor, Journal, JournalRecord } from "./journal.ts";
@@ -65,6 +66,11 @@ interface Skip {
   counts: Counts;
   readonly done: PromiseWithResolvers<void>;
 }
+
+/** For which part of the time that it may take a call of the sink gets more when it asks. */
+const GOES_ON = 1 / 4;
+/** Which part of a batch has to be there for it to get more: many small ones cost more than a few. */
+const WORTH_IT = 1 / 2;
 
 /**
  * How long `close` waits for an attempt that it has ended: for its last words, and a second in which to
@@ -131,8 +137,6 @@ export class Delivery implements AsyncDisposable {
   /** Calls of the sink: in all, and since something was settled. */
   #calls = 0;
   #callsHere = 0;
-  /** The one under way; 0 when there is none. */
-  #attempt = 0;
   #failures = 0;
   #lastError: DeliveryStats["lastError"];
 
@@ -353,7 +357,7 @@ export class Delivery implements AsyncDisposable {
       case "delivering":
         return await this.#deliver(state.records, ending);
       case "settling":
-        return await this.#settle(state);
+        return await this.#settled(state);
       case "full":
         await this.#deadLetters.room(state.bytes, stop);
         return state.then;
@@ -448,36 +452,60 @@ export class Delivery implements AsyncDisposable {
   }
 
   async #deliver(records: readonly JournalRecord[], ending: Ending): Promise<State> {
+    const { attemptTimeoutMs, time } = this.#settings;
+    const until = time.clock() + attemptTimeoutMs * GOES_ON;
+    let call: DeliveryCall | undefined;
     const attempt = async (signal: AbortSignal) => {
-      const call = this.#attempt = ++this.#calls;
+      await call?.end();
+      this.#calls++;
       this.#callsHere++;
-      const bury = async (letters: readonly DeadLetter[]) => {
-        await this.#deadLetters.add(letters, this.#sender);
-        this.#refuseIfOver(call);
-        await this.#progress.bury(letters, records);
-        this.#refuseIfOver(call);
-      };
-      return checked(await this.#sink.deliver(records, signal, bury), records);
+      call = new DeliveryCall(records, {
+        sink: this.#sink,
+        bury: async (letters, given, refuse) => {
+          await this.#deadLetters.add(letters, this.#sender);
+          refuse();
+          await this.#progress.bury(letters, given);
+          refuse();
+        },
+        settle: async (given, settled) => {
+          await this.#settle(given, settled, false);
+          // This is the first call of what is left.
+          this.#callsHere = 1;
+        },
+        follow: (from) => this.#follow(from, until),
+      });
+      return await call.run(signal);
     };
     // A sink that keeps the position is asked for it before anything is given to it again.
     const times = this.#sink.position === undefined ? undefined : 1;
     try {
       const answer = await this.#attempts.run(attempt, ending, { times, failureOf });
-      return { kind: "settling", records, answer };
+      if (answer === undefined) return this.#passed();
+      return { kind: "settling", records: call!.records, answer };
     } finally {
-      this.#attempt = 0;
+      await call?.end();
     }
   }
 
-  /** A call that was left alone knows nothing of those that came after it. */
-  #refuseIfOver(call: number): void {
-    if (call !== this.#attempt) throw interruption("its time is up");
+  /** What a call of the sink gets when it asks for more. */
+  async #follow(from: bigint, until: number): Promise<readonly JournalRecord[]> {
+    const { time, maxBatchBytes } = this.#settings;
+    const isAsked = this.#paused || this.#closing !== undefined;
+    // A probe is one batch.
+    const goesOn = !isAsked && this.#attempts.breaker === "CLOSED" && time.clock() < until;
+    if (!goesOn) return [];
+    return await this.#progress.readOn(from, this.#bounds, maxBatchBytes * WORTH_IT);
   }
 
-  async #settle({ records, answer }: Settling): Promise<State> {
-    const { dead, failure } = answer;
+  /** Makes an answer durable. */
+  async #settle(
+    records: readonly JournalRecord[],
+    answer: Delivered,
+    isLast: boolean,
+  ): Promise<State> {
+    const { dead } = answer;
     await this.#deadLetters.add(dead, this.#sender);
-    await this.#progress.settle(records, answer);
+    await this.#progress.settle(records, answer, isLast);
     this.#callsHere = 0;
     const [first] = dead;
     if (first !== undefined) {
@@ -485,7 +513,12 @@ export class Delivery implements AsyncDisposable {
       const counts = countsOf(dead);
       this.#settings.onEvent({ kind: "dead", letters: dead.length, counts, reason });
     }
-    const next = this.#passed();
+    return this.#passed();
+  }
+
+  async #settled({ records, answer }: Settling): Promise<State> {
+    const next = await this.#settle(records, answer, true);
+    const { failure } = answer;
     return failure === undefined ? next : this.#failed(failure, LOCATING);
   }
 
@@ -514,8 +547,8 @@ export class Delivery implements AsyncDisposable {
   }
 }
 
-function failureOf({ failure }: Delivered): unknown {
-  return failure;
+function failureOf(answer: Delivered | undefined): unknown {
+  return answer?.failure;
 }
 
 function interruption(why: string): DOMException {
@@ -527,14 +560,4 @@ function aborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => resolve(), { once: true });
   return promise;
-}
-
-/** An answer that says something about the records that were given. */
-function checked(answer: Delivered, records: readonly JournalRecord[]): Delivered {
-  if (records.some(({ next }) => next === answer.next)) return answer;
-  if (answer.failure !== undefined) throw answer.failure;
-  throw new TypeError(
-    `Cannot go on at ${answer.next}: a sink has to settle whole records, the first of them ` +
-      `at ${records[0]!.position}`,
-  );
 }

@@ -188,8 +188,23 @@ export class Progress {
     const { position: from, before } = records[0] ?? { position: head, before: accepted };
     if (from > this.#position) await this.#skipGap(from, before);
     this.#arrival = records[0]?.arrivalUnixNano;
-    const gap = records.findIndex(({ position }, n) => n > 0 && position > records[n - 1]!.next);
-    return gap < 0 ? records : records.slice(0, gap);
+    return beforeGap(records, records[0]?.position);
+  }
+
+  /**
+   * The records that follow those which the sink has, without a gap before or between them. Empty when
+   * there is none, or less than what is worth it.
+   *
+   * @param from Where the last one that it has ends.
+   * @param leastBytes How much of the journal is worth it.
+   */
+  async readOn(
+    from: bigint,
+    bounds: ReadBounds,
+    leastBytes: number,
+  ): Promise<readonly JournalRecord[]> {
+    if (this.#journal.head - from < leastBytes) return [];
+    return beforeGap(await this.#journal.read(from, bounds), from);
   }
 
   /**
@@ -216,12 +231,17 @@ export class Progress {
    *
    * @param records Those that were read.
    * @param answer What became of the first of them. Its dead letters are durable.
+   * @param isLast Whether the sink has said all that it has to say of what it was given.
    */
-  async settle(records: readonly JournalRecord[], answer: Delivered): Promise<void> {
+  async settle(
+    records: readonly JournalRecord[],
+    answer: Delivered,
+    isLast: boolean,
+  ): Promise<void> {
     const { next, dead, failure } = answer;
     const ledger = this.#ledger!;
     // After a failure it is asked for the position: it may have gone on without an answer.
-    if (failure === undefined) ledger.forget(next);
+    if (isLast && failure === undefined) ledger.forget(next);
     const passed = after(records.findLast(({ position }) => position < next)!);
     const skipped = noCounts();
     ledger.lose(this.#position, { to: next, passed, dead: countsOf(dead), skipped });
@@ -356,6 +376,17 @@ export class Progress {
     }
     return last;
   }
+}
+
+/** Records from a position on, up to the first gap. */
+function beforeGap(
+  records: readonly JournalRecord[],
+  from: bigint | undefined,
+): readonly JournalRecord[] {
+  const gap = records.findIndex(({ position }, n) =>
+    position !== (n === 0 ? from : records[n - 1]!.next)
+  );
+  return gap < 0 ? records : records.slice(0, gap);
 }
 
 /** Valid records of the journal before the one that follows. */

@@ -27,14 +27,29 @@ export interface Sink {
    * @param signal Give up: end soon, and say what was delivered until then.
    * @param bury Makes dead letters durable. For a sink that keeps the position itself: it has to bury
    * before it moves the position, or a crash in between would lose them. It returns them all the same.
-   * @returns What became of the records before {@linkcode Delivered.next}.
+   * @param more For a sink that keeps the position itself and would rather go on than end.
+   * @returns What became of the records before {@linkcode Delivered.next}, as far as `more` was not told.
    * @throws When nothing can be said about any of them. All are given again, later.
    */
-  deliver(records: readonly JournalRecord[], signal: AbortSignal, bury: Bury): Promise<Delivered>;
+  deliver(
+    records: readonly JournalRecord[],
+    signal: AbortSignal,
+    bury: Bury,
+    more?: More,
+  ): Promise<Delivered>;
 }
 
 /** Makes dead letters durable before it resolves. The same letters twice are there once. */
 export type Bury = (letters: readonly DeadLetter[]) => Promise<void>;
+
+/**
+ * Gives the records that follow all those given so far; none when the call is to end soon. One call at a
+ * time.
+ *
+ * @param settled What became of records meanwhile, which need not be returned any more.
+ * @throws The call is over: it was left alone, and nobody listens to it.
+ */
+export type More = (settled?: Delivered) => Promise<readonly JournalRecord[]>;
 
 /** What became of records. Of those before `next` each valid one is either delivered or dead. */
 export interface Delivered {
@@ -80,4 +95,29 @@ export interface DeadLetter {
  */
 export function noCounts(): Record<Signal, number> {
   return { traces: 0, logs: 0, metrics: 0 };
+}
+
+/**
+ * What became of records, and of those that follow them, as one.
+ *
+ * @example A log, and then a span
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const log = { next: 100n, delivered: { ...noCounts(), logs: 1 }, dead: [] };
+ * const span = { next: 200n, delivered: { ...noCounts(), traces: 1 }, dead: [] };
+ * const { next, delivered } = joined(log, span);
+ * assert.deepEqual([next, delivered], [200n, { traces: 1, logs: 1, metrics: 0 }]);
+ * assert.equal(joined(undefined, log), log);
+ * ```
+ */
+export function joined(first: Delivered | undefined, second: Delivered): Delivered {
+  if (first === undefined) return second;
+  const delivered = noCounts();
+  for (const part of [first, second]) {
+    for (const signal of Object.keys(delivered) as Signal[]) {
+      delivered[signal] += part.delivered[signal];
+    }
+  }
+  return { ...second, delivered, dead: [...first.dead, ...second.dead] };
 }

@@ -34,8 +34,10 @@ export interface StreamsRun {
   readonly unheard: number;
   /** Transactions that found the position elsewhere. */
   readonly conflicts: number;
-  /** Rounds in which slices were side by side. */
+  /** Slices that were given while another one was under way. */
   readonly parallel: number;
+  /** Calls in which the memory of a slice was used again. */
+  readonly rolling: number;
 }
 
 /** Numbers from 0 to 1, the same for the same seed. */
@@ -97,15 +99,16 @@ class Model implements Fate {
   restores = 0;
   conflicts = 0;
   parallel = 0;
+  rolling = 0;
   readonly hasPoison: boolean;
   readonly streams: number;
-  readonly sliceBytes: number;
+  readonly maxBatchBytes: number;
 
   constructor(seed: number) {
     this.chance = random(seed);
     this.hasPoison = this.happens(0.2);
     this.streams = 1 + this.upTo(4);
-    this.sliceBytes = this.pick([1, 150, 400]);
+    this.maxBatchBytes = this.pick([1, 400, 1_000, 4_000]);
   }
 
   happens(probability: number): boolean {
@@ -137,22 +140,28 @@ class Model implements Fate {
     const sink = new DatabaseSink(
       new PostgresSink(database, partitions, this.journal.id),
       new PreparedRows(new Transcoder(new Dimensions(() => time.now()))),
-      { streams: this.streams, sliceBytes: this.sliceBytes },
+      { streams: this.streams },
     );
     const observed = {
       position: (signal: AbortSignal) => collector.isOver ? forever() : sink.position(signal),
-      deliver: (...given: Parameters<DatabaseSink["deliver"]>) => {
-        const [records] = given;
+      deliver: (...[records, signal, bury, more]: Parameters<DatabaseSink["deliver"]>) => {
         if (collector.isOver) return forever();
-        const bytes = records.reduce((sum, { body }) => sum + body.length, 0);
-        if (this.streams > 1 && bytes >= 2 * this.sliceBytes) this.parallel++;
-        return sink.deliver(...given);
+        let slices = 1;
+        return sink.deliver(records, signal, bury, async (settled) => {
+          if (collector.isOver) return forever();
+          const records = await more!(settled);
+          if (records.length === 0) return records;
+          if (this.streams > 1) this.parallel++;
+          if (slices++ === this.streams) this.rolling++;
+          return records;
+        });
       },
     };
     const delivery = new Delivery(this.journal, cursor, observed, letters, {
       time,
       maxAttempts: 1,
       maxBatchRecords: 1 + this.upTo(8),
+      maxBatchBytes: this.maxBatchBytes,
       onEvent: (event) => {
         if (event.kind !== "failed") return;
         if (event.message.startsWith("Cannot store a batch")) this.conflicts++;
@@ -279,6 +288,7 @@ class Model implements Fate {
       unheard: this.pools.reduce((sum, { unheard }) => sum + unheard, 0),
       conflicts: this.conflicts,
       parallel: this.parallel,
+      rolling: this.rolling,
     };
   }
 

@@ -139,6 +139,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "delivery_state.ts",
       "delivery_progress.ts",
       "delivery_attempts.ts",
+      "delivery_call.ts",
       "delivery.ts",
     ],
     ["forward_address.ts", "forward_request.ts", "forward.ts"],

@@ -1,8 +1,8 @@
 /**
  * The sink of a journal that is a Postgres: what {@linkcode PostgresSink} stores, told apart.
  *
- * Many records are cut into slices that are stored side by side. A slice that the database refuses for
- * what is in it is halved until a request stands alone, and that one is taken apart into its records.
+ * What it is given is a slice, and it asks for more of them to store them side by side. A slice that
+ * the database refuses for what is in it is halved until a request stands alone, and that one is taken apart into its records.
  * Which of them it is that the database refuses is found in transactions that are rolled back; then
  * one transaction stores the others and moves the position, and those become dead letters.
  *
@@ -13,35 +13,31 @@ import { inspect } from "node:util";
 import { z } from "zod";
 import type { JournalRecord } from "../journal.ts";
 import { splitRequest } from "../otlp_split.ts";
-import type { Signal } from "../record.ts";
 import {
   type Bury,
   type Counts,
   type DeadLetter,
   type Delivered,
+  joined,
+  type More,
   noCounts,
   type Sink,
 } from "../sink.ts";
 import { Batch } from "./batch.ts";
 import { isReroute, type PostgresSink, rerouted, speaksAgainstRecords } from "./sink.ts";
 import type { RequestOfJournal } from "./prepared_rows.ts";
-import { countsOf, cut, fill, type RowMaker, Streams } from "./streams.ts";
+import { countsOf, fill, type RowMaker, Streams } from "./streams.ts";
 
 /** Options of {@linkcode DatabaseSink}. */
 export interface DatabaseSinkOptions {
   /**
-   * Slices that are stored side by side, each on a connection of its own, 1 to 8. An embedded
-   * database has one connection and gets one. Default 2.
+   * Slices that are under way at a time, each on a connection of its own, 1 to 8. An embedded database
+   * has one connection and gets one. Default 2.
    */
   readonly streams?: number;
-  /** Bytes of requests that are worth a stream of their own. Default 256 KiB. */
-  readonly sliceBytes?: number;
 }
 
-const OPTIONS = z.strictObject({
-  streams: z.int().min(1).max(8).default(2),
-  sliceBytes: z.int().min(1).default(256 << 10),
-});
+const OPTIONS = z.strictObject({ streams: z.int().min(1).max(8).default(2) });
 
 /** One record of a request, as a request of its own. */
 interface Part {
@@ -59,8 +55,6 @@ interface Poison extends Part {
 export class DatabaseSink implements Sink {
   readonly #sink: PostgresSink;
   readonly #rows: RowMaker;
-  readonly #most: number;
-  readonly #sliceBytes: number;
   readonly #batch: Batch;
   readonly #streams: Streams;
 
@@ -73,12 +67,11 @@ export class DatabaseSink implements Sink {
     rows: RowMaker,
     options: DatabaseSinkOptions = {},
   ) {
-    const { streams, sliceBytes } = checked(options);
+    const { streams } = checked(options);
     this.#sink = sink;
     this.#rows = rows;
-    this.#most = sink.isEmbedded ? 1 : streams;
-    this.#sliceBytes = sliceBytes;
-    const batches = Array.from({ length: this.#most }, () => new Batch());
+    const length = sink.isEmbedded ? 1 : streams;
+    const batches = Array.from({ length }, () => new Batch());
     this.#batch = batches[0]!;
     this.#streams = new Streams(sink, rows, batches);
   }
@@ -98,25 +91,29 @@ export class DatabaseSink implements Sink {
     records: readonly JournalRecord[],
     signal: AbortSignal,
     bury: Bury,
+    more: More = () => Promise.resolve([]),
   ): Promise<Delivered> {
-    const slices = cut(records, this.#most, this.#sliceBytes);
-    if (slices.length === 1) return await this.#alone(records, signal, bury);
-    const { stored, failure } = await this.#streams.store(slices, signal);
-    const settled = stored.map((delivered, n): Delivered => ({
-      next: slices[n]!.at(-1)!.next,
-      delivered,
-      dead: [],
-    }));
-    if (failure === undefined) return settled.reduce(joined);
-    const [refused, ...others] = slices.slice(stored.length);
+    let isFirst = true;
+    const next: More = async (stored) => {
+      if (!isFirst) return await more(stored);
+      isFirst = false;
+      return records;
+    };
+    const { settled, left, failure } = await this.#streams.store(next, signal);
+    const [refused, ...others] = left;
+    if (refused === undefined) return settled ?? this.#nothing;
     // What can be helped is helped in one stream; then it goes on.
     const isRefused = speaksAgainstRecords(failure) || isReroute(failure);
-    const parts = [
-      ...settled.map((delivered) => () => Promise.resolve(delivered)),
-      () => isRefused ? this.#alone(refused!, signal, bury) : Promise.reject(failure),
-    ];
-    if (others.length > 0) parts.push(() => this.deliver(others.flat(), signal, bury));
-    return await inTurn(parts);
+    return await inTurn([
+      ...settled === undefined ? [] : [() => Promise.resolve(settled)],
+      () => isRefused ? this.#alone(refused, signal, bury) : Promise.reject(failure),
+      ...others.map((slice) => () => this.deliver(slice, signal, bury)),
+    ]);
+  }
+
+  /** There is nothing to say that was not said. */
+  get #nothing(): Delivered {
+    return { next: this.#sink.at, delivered: noCounts(), dead: [] };
   }
 
   /** Stores records in one stream. */
@@ -228,7 +225,7 @@ async function inTurn(parts: readonly (() => Promise<Delivered>)[]): Promise<Del
   for (const part of parts) {
     try {
       const delivered = await part();
-      settled = settled === undefined ? delivered : joined(settled, delivered);
+      settled = joined(settled, delivered);
     } catch (failure) {
       if (settled === undefined) throw failure;
       // Those before are settled, whatever becomes of this one.
@@ -237,16 +234,6 @@ async function inTurn(parts: readonly (() => Promise<Delivered>)[]): Promise<Del
     if (settled.failure !== undefined) break;
   }
   return settled!;
-}
-
-function joined(first: Delivered, second: Delivered): Delivered {
-  const delivered = noCounts();
-  for (const part of [first, second]) {
-    for (const signal of Object.keys(delivered) as Signal[]) {
-      delivered[signal] += part.delivered[signal];
-    }
-  }
-  return { ...second, delivered, dead: [...first.dead, ...second.dead] };
 }
 
 function checked(options: DatabaseSinkOptions): z.output<typeof OPTIONS> {

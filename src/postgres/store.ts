@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import type { LetterHead } from "../dead_letters.ts";
 import type { JournalRecord } from "../journal.ts";
-import type { Bury, Delivered, Sink } from "../sink.ts";
+import type { Bury, Delivered, More, Sink } from "../sink.ts";
 import { Batch } from "./batch.ts";
 import { connect, type ConnectTarget } from "./connect.ts";
 import type { Database } from "./database.ts";
@@ -89,9 +89,14 @@ export class PostgresStore implements Sink, AsyncDisposable {
     records: readonly JournalRecord[],
     signal: AbortSignal,
     bury: Bury,
+    more?: More,
   ): Promise<Delivered> {
     const { sink, signer } = await this.#opened(signal);
-    const delivered = await sink.deliver(records, signal, bury);
+    const next: More | undefined = more && (async (settled) => {
+      if (settled !== undefined) signer.stored(settled.delivered);
+      return await more(settled);
+    });
+    const delivered = await sink.deliver(records, signal, bury, next);
     signer.stored(delivered.delivered);
     return delivered;
   }

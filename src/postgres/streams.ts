@@ -1,7 +1,8 @@
 /**
  * Slices of the journal, copied side by side and committed in its order.
  *
- * While the server is busy with one slice, the next one is made into rows. Each slice has a
+ * While the server is busy with one slice, the next one is made into rows; and as soon as the oldest
+ * one is committed, its memory is for the next one: there is no end at which all wait. Each slice has a
  * transaction and a connection of its own, and moves the position only when the slice before it is
  * committed; when that one fails, it rolls back. So whatever fails, what is stored is the journal up
  * to one position.
@@ -11,7 +12,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import type { JournalRecord } from "../journal.ts";
-import type { Counts } from "../sink.ts";
+import { type Counts, type Delivered, joined, type More } from "../sink.ts";
 import type { Batch } from "./batch.ts";
 import type { PreparedRows, RequestOfJournal } from "./prepared_rows.ts";
 import type { PostgresSink } from "./sink.ts";
@@ -24,18 +25,21 @@ export type RowMaker = Pick<PreparedRows, "append" | "forget">;
 
 /** What became of slices. */
 export interface StoredSlices {
-  /** Records of those that are stored, which are the first ones. */
-  readonly stored: readonly Counts[];
-  /** Why the next one is not. Undefined when all are. */
+  /** Those that are stored and of which nobody was told. Undefined when there are none. */
+  readonly settled: Delivered | undefined;
+  /** Those that are not, in order. */
+  readonly left: readonly (readonly JournalRecord[])[];
+  /** Why the first of them is not. */
   readonly failure?: unknown;
 }
 
 /** A slice on its way. */
 interface Stream {
+  readonly records: readonly JournalRecord[];
   /** Resolves when its transaction has begun, and also when it has failed. */
   readonly begun: Promise<void>;
-  /** Resolves to the number of its records when they are committed. */
-  readonly stored: Promise<Counts>;
+  /** Resolves when it is committed. */
+  readonly stored: Promise<Delivered>;
   /** Aborted when it has failed. */
   readonly failed: AbortSignal;
 }
@@ -46,7 +50,7 @@ export class Streams {
   readonly #rows: RowMaker;
   readonly #batches: readonly Batch[];
 
-  /** @param batches Memory for the rows, one for each slice. */
+  /** @param batches Memory for the rows: so many slices are under way at a time. */
   constructor(
     sink: PostgresSink,
     rows: RowMaker,
@@ -58,97 +62,81 @@ export class Streams {
   }
 
   /**
-   * Stores slices, each once. What fails is not tried again.
+   * Stores slices, each once, until there are no more or one has failed, which is not tried again.
+   * When it has ended, no slice is under way.
    *
-   * @param slices Records in journal order, at most as many slices as there are batches.
+   * @param next Gives the next slice, when there is memory for it, and is told what is stored by then.
+   * No records: that was all.
    * @param signal Gives up those that are not committed.
+   * @throws What `next` throws.
    */
-  async store(
-    slices: readonly (readonly JournalRecord[])[],
-    signal: AbortSignal,
-  ): Promise<StoredSlices> {
+  async store(next: More, signal: AbortSignal): Promise<StoredSlices> {
     const streams: Stream[] = [];
-    let from = this.#sink.at;
-    for (const [n, records] of slices.entries()) {
-      const before = streams.at(-1);
-      const ended = before === undefined ? signal : AbortSignal.any([signal, before.failed]);
-      const filled = fill(this.#batches[n]!, this.#rows, records, ended);
-      const to = records.at(-1)!.next;
-      streams.push(this.#begin(filled, { from, to }, before, ended));
-      // Its failure is the stream's. There is one thread to make rows on.
-      await Promise.allSettled([filled]);
-      from = to;
+    let settled: Delivered | undefined;
+    try {
+      for (let n = 0, from = this.#sink.at;; n++) {
+        if (streams.length === this.#batches.length) {
+          const [oldest] = await Promise.allSettled([streams[0]!.stored]);
+          if (oldest!.status === "rejected") break;
+          settled = joined(settled, oldest!.value);
+          streams.shift();
+        }
+        if (streams.some(({ failed }) => failed.aborted)) break;
+        const told = settled;
+        settled = undefined;
+        const records = await next(told);
+        if (records.length === 0) break;
+        const batch = this.#batches[n % this.#batches.length]!;
+        const { stream, filled } = this.#begin(batch, records, from, streams.at(-1), signal);
+        streams.push(stream);
+        // Its failure is the stream's. There is one thread to make rows on.
+        await Promise.allSettled([filled]);
+        from = records.at(-1)!.next;
+      }
+    } finally {
+      // Their memory is used by the next call.
+      await Promise.allSettled(streams.map(({ stored }) => stored));
     }
-    const outcomes = await Promise.allSettled(streams.map(({ stored }) => stored));
-    const stored: Counts[] = [];
-    for (const outcome of outcomes) {
-      if (outcome.status === "rejected") return { stored, failure: outcome.reason };
-      stored.push(outcome.value);
+    while (streams.length > 0) {
+      const [outcome] = await Promise.allSettled([streams[0]!.stored]);
+      if (outcome!.status === "rejected") {
+        return { settled, left: streams.map(({ records }) => records), failure: outcome!.reason };
+      }
+      settled = joined(settled, outcome!.value);
+      streams.shift();
     }
-    return { stored };
+    return { settled, left: [] };
   }
 
   #begin(
-    filled: Promise<Batch>,
-    { from, to }: { readonly from: bigint; readonly to: bigint },
+    memory: Batch,
+    records: readonly JournalRecord[],
+    from: bigint,
     before: Stream | undefined,
     signal: AbortSignal,
-  ): Stream {
+  ): { readonly stream: Stream; readonly filled: Promise<Batch> } {
+    const ended = before === undefined ? signal : AbortSignal.any([signal, before.failed]);
+    const filled = fill(memory, this.#rows, records, ended);
     const begun = Promise.withResolvers<void>();
     const failed = new AbortController();
-    const store = async () => {
+    const to = records.at(-1)!.next;
+    const store = async (): Promise<Delivered> => {
       const batch = await filled;
       // Of what both name, each new row is written by one of them. And who commits first gets its
       // connection first: where there is only one, nobody waits for ever.
       await before?.begun;
       const after = before?.stored;
-      await this.#sink.storeSlice(batch, { from, to, after, onBegun: begun.resolve, signal });
-      return countsOf(batch);
+      const onBegun = begun.resolve;
+      await this.#sink.storeSlice(batch, { from, to, after, onBegun, signal: ended });
+      return { next: to, delivered: countsOf(batch), dead: [] };
     };
     const stored = store();
     stored.catch((error) => {
       failed.abort(error);
       begun.resolve();
     });
-    return { begun: begun.promise, stored, failed: failed.signal };
+    return { stream: { records, begun: begun.promise, stored, failed: failed.signal }, filled };
   }
-}
-
-/**
- * Cuts records into consecutive slices of about equal bytes.
- *
- * @param most How many slices at most.
- * @param sliceBytes How many bytes of requests a slice has to have, unless it is the only one.
- *
- * @example Four requests of the same size
- * ```ts
- * import assert from "node:assert/strict";
- *
- * const requests = [1, 2, 3, 4].map((n) => ({ n, body: new Uint8Array(100) }));
- * assert.deepEqual(cut(requests, 2, 150).map((slice) => slice.map(({ n }) => n)), [[1, 2], [3, 4]]);
- * assert.equal(cut(requests, 2, 300).length, 1);
- * ```
- */
-export function cut<R extends { readonly body: Uint8Array }>(
-  records: readonly R[],
-  most: number,
-  sliceBytes: number,
-): readonly (readonly R[])[] {
-  const bytes = records.reduce((sum, { body }) => sum + body.length, 0);
-  const count = Math.min(most, Math.floor(bytes / sliceBytes));
-  if (count < 2) return [records];
-  const slices: R[][] = [];
-  let last = -1;
-  let before = 0;
-  for (const record of records) {
-    // A record belongs to where its middle lies; a large one may leave a slice without any.
-    const slice = Math.floor((before + record.body.length / 2) / bytes * count);
-    if (slice !== last) slices.push([]);
-    slices.at(-1)!.push(record);
-    before += record.body.length;
-    last = slice;
-  }
-  return slices;
 }
 
 /**
