@@ -33,9 +33,8 @@ export interface StoredSlices {
   readonly failure?: unknown;
 }
 
-/** A slice on its way. */
+/** A slice on its way. It holds no records: the one behind it holds it. */
 interface Stream {
-  readonly records: readonly JournalRecord[];
   /** Resolves when its transaction has begun, and also when it has failed. */
   readonly begun: Promise<void>;
   /** Resolves when it is committed. */
@@ -71,6 +70,7 @@ export class Streams {
    * @throws What `next` throws.
    */
   async store(next: More, signal: AbortSignal): Promise<StoredSlices> {
+    const slices: (readonly JournalRecord[])[] = [];
     const streams: Stream[] = [];
     let settled: Delivered | undefined;
     try {
@@ -80,6 +80,7 @@ export class Streams {
           if (oldest!.status === "rejected") break;
           settled = joined(settled, oldest!.value);
           streams.shift();
+          slices.shift();
         }
         if (streams.some(({ failed }) => failed.aborted)) break;
         const told = settled;
@@ -88,6 +89,7 @@ export class Streams {
         if (records.length === 0) break;
         const batch = this.#batches[n % this.#batches.length]!;
         const { stream, filled } = this.#begin(batch, records, from, streams.at(-1), signal);
+        slices.push(records);
         streams.push(stream);
         // Its failure is the stream's. There is one thread to make rows on.
         await Promise.allSettled([filled]);
@@ -100,10 +102,11 @@ export class Streams {
     while (streams.length > 0) {
       const [outcome] = await Promise.allSettled([streams[0]!.stored]);
       if (outcome!.status === "rejected") {
-        return { settled, left: streams.map(({ records }) => records), failure: outcome!.reason };
+        return { settled, left: slices, failure: outcome!.reason };
       }
       settled = joined(settled, outcome!.value);
       streams.shift();
+      slices.shift();
     }
     return { settled, left: [] };
   }
@@ -135,7 +138,7 @@ export class Streams {
       failed.abort(error);
       begun.resolve();
     });
-    return { stream: { records, begun: begun.promise, stored, failed: failed.signal }, filled };
+    return { stream: { begun: begun.promise, stored, failed: failed.signal }, filled };
   }
 }
 
