@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { JournalRecord } from "../src/journal.ts";
-import { type Delivered, noCounts, type Sink } from "../src/sink.ts";
+import { type Bury, type Delivered, joined, type More, noCounts, type Sink } from "../src/sink.ts";
 import type { Database } from "../src/postgres/database.ts";
 import { DatabaseSink, type DatabaseSinkOptions } from "../src/postgres/database_sink.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
@@ -12,7 +12,6 @@ import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
-import { cut } from "../src/postgres/streams.ts";
 import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { classify } from "../src/retry.ts";
@@ -28,7 +27,7 @@ interface Storage extends AsyncDisposable {
   readonly database: Database;
   readonly url: string;
   readonly journalId: string;
-  /** Makes a sink; small requests are worth a stream. */
+  /** Makes a sink. */
   sink(database?: Database, options?: DatabaseSinkOptions): Sink;
 }
 
@@ -41,7 +40,7 @@ async function openStorage(driver: TestDriver): Promise<Storage> {
     database,
     url,
     journalId,
-    sink: (given = database, options = { sliceBytes: 1 }) => {
+    sink: (given = database, options = {}) => {
       const partitions = new Partitions(given, { width: "day", retentionDays: 30 });
       const sink = new PostgresSink(given, partitions, journalId);
       return new DatabaseSink(sink, new PreparedRows(new Transcoder(new Dimensions())), options);
@@ -62,8 +61,30 @@ const FOUR: readonly JournalRecord[] = [0, 1, 2, 3].map((n) => ({
   body: spans(numbers(n * 100 + 1, 100)),
 }));
 
+/** Delivers records, so many at a time: what the sink says meanwhile and at the end, together. */
+async function roll(
+  sink: Sink,
+  records: readonly JournalRecord[],
+  each: number,
+  bury: Bury = NO_LETTERS,
+): Promise<Delivered> {
+  let [said, at]: [Delivered | undefined, number] = [undefined, each];
+  const more: More = (settled) => {
+    if (settled !== undefined) said = joined(said, settled);
+    return Promise.resolve(records.slice(at, at += each));
+  };
+  try {
+    const rest = await sink.deliver(records.slice(0, each), NEVER, bury, more);
+    return joined(said, rest);
+  } catch (failure) {
+    if (said === undefined) throw failure;
+    return { ...said as Delivered, failure };
+  }
+}
+
+/** Two requests a slice. */
 async function deliver(sink: Sink, from = 0n): Promise<Delivered> {
-  return await sink.deliver(FOUR.filter(({ position }) => position >= from), NEVER, NO_LETTERS);
+  return await roll(sink, FOUR.filter(({ position }) => position >= from), 2);
 }
 
 async function storedSpans(database: Database): Promise<number[]> {
@@ -107,20 +128,6 @@ const WAITERS = "select pid from pg_locks where locktype = 'advisory' and objid 
 const COPIED = "select from pg_stat_activity where datname = current_database() and " +
   "state = 'idle in transaction' and query like 'copy%'";
 
-Deno.test("records are cut into slices of about equal bytes, each record once and in order", () => {
-  const sizes = (slices: readonly (readonly { body: Uint8Array }[])[]) =>
-    slices.map((slice) => slice.map(({ body }) => body.length));
-  const of = (...lengths: number[]) => lengths.map((length) => ({ body: new Uint8Array(length) }));
-  assert.deepEqual(sizes(cut(of(10, 10, 10, 10), 2, 20)), [[10, 10], [10, 10]]);
-  assert.deepEqual(sizes(cut(of(10, 10, 10, 10), 4, 20)), [[10, 10], [10, 10]]);
-  assert.deepEqual(sizes(cut(of(10, 10, 10, 9), 2, 20)), [[10, 10, 10, 9]]);
-  assert.deepEqual(sizes(cut(of(1, 100, 1), 3, 1)), [[1], [100], [1]]);
-  // One record is one slice, however large.
-  assert.deepEqual(sizes(cut(of(100), 8, 1)), [[100]]);
-  assert.deepEqual(sizes(cut(of(1, 1, 98), 4, 1)), [[1, 1], [98]]);
-  assert.deepEqual(sizes(cut(of(0, 0), 2, 1)), [[0, 0]]);
-});
-
 Deno.test("a database sink refuses options that make no sense, by name and value", () => {
   const sink = new PostgresSink(
     { driver: "pg" } as Database,
@@ -131,7 +138,6 @@ Deno.test("a database sink refuses options that make no sense, by name and value
     new DatabaseSink(sink, new PreparedRows(new Transcoder(new Dimensions())), options);
   assert.throws(make({ streams: 0 }), /^RangeError: Cannot store with 'streams': 0/);
   assert.throws(make({ streams: 9 }), /^RangeError: Cannot store with 'streams': 9/);
-  assert.throws(make({ sliceBytes: 0.5 }), /^RangeError: Cannot store with 'sliceBytes': 0.5/);
   assert.throws(make({ stream: 1 }), /^RangeError: .*stream/);
 });
 
@@ -140,7 +146,7 @@ for (const driver of drivers) {
     await using storage = await openStorage(driver);
     for (const streams of [1, 2, 8]) {
       const { database } = storage;
-      const sink = storage.sink(database, { streams, sliceBytes: 1 });
+      const sink = storage.sink(database, { streams });
       await database.execute("truncate otel_data.spans, otel_data.journal_position");
       assert.equal(await sink.position?.(NEVER), undefined);
       const delivered = { traces: 400, logs: 0, metrics: 0 };
@@ -160,12 +166,16 @@ for (const driver of drivers) {
       await database.execute(
         `alter table otel_data.spans add constraint no_such_span check (span_id <> ${poison})`,
       );
-      const { next, delivered, dead } = await storage.sink().deliver(
-        FOUR,
-        NEVER,
-        () => Promise.resolve(),
-      );
-      assert.deepEqual([next, delivered.traces], [400n, 399]);
+      const bury = () => Promise.resolve();
+      const sink = storage.sink();
+      let all: Delivered | undefined;
+      // After a refusal a call takes no more than it has.
+      for (let at = 0n; at < 400n; at = all.next) {
+        const left = FOUR.filter(({ position }) => position >= at);
+        all = joined(all, await roll(sink, left, 2, bury));
+      }
+      const { delivered, dead } = all!;
+      assert.equal(delivered.traces, 399);
       const [letter, ...others] = dead.map(({ position, index }) => [position, index]);
       const n = poison - 1;
       assert.deepEqual([letter, others], [[BigInt(n - n % 100), n % 100], []]);
@@ -191,7 +201,7 @@ for (const driver of drivers) {
       position: record.position + 400n,
       next: record.next + 400n,
     }));
-    await assert.rejects(sink.deliver(further, NEVER, NO_LETTERS), { name: "PositionError" });
+    await assert.rejects(roll(sink, further, 2), { name: "PositionError" });
     assert.deepEqual(await storedSpans(database), []);
     // Not undefined, which says that it has never had any.
     assert.equal(await sink.position?.(NEVER), 0n);
@@ -213,6 +223,24 @@ if (drivers.includes("postgres")) {
       assert.deepEqual(await storedSpans(database), []);
       await rival.query("select pg_advisory_unlock(42)");
       assert.equal((await delivery).next, 400n);
+    });
+    await assertComplete(database);
+  });
+
+  Deno.test("the memory of a committed slice is used for the next one while another is copied", async () => {
+    await using storage = await openStorage("postgres");
+    const { database, url } = storage;
+    // In the third of four slices, of which two are under way at a time.
+    await waitAt(database, 250);
+    await backdoor(url, async (rival) => {
+      await rival.query("select pg_advisory_lock(42)");
+      const delivery = roll(storage.sink(), FOUR, 1);
+      await until(database, WAITERS);
+      await until(database, COPIED);
+      assert.deepEqual(await storedSpans(database), numbers(1, 200));
+      await rival.query("select pg_advisory_unlock(42)");
+      const { next, delivered } = await delivery;
+      assert.deepEqual([next, delivered.traces], [400n, 400]);
     });
     await assertComplete(database);
   });

@@ -91,15 +91,20 @@ export class DatabaseSink implements Sink {
     records: readonly JournalRecord[],
     signal: AbortSignal,
     bury: Bury,
-    more: More = () => Promise.resolve([]),
+    more?: More,
   ): Promise<Delivered> {
     let isFirst = true;
+    let untold: Delivered | undefined;
     const next: More = async (stored) => {
-      if (!isFirst) return await more(stored);
+      if (!isFirst && more !== undefined) return await more(stored);
+      // There is nobody to be told before the end.
+      untold = stored;
+      const first = isFirst ? records : [];
       isFirst = false;
-      return records;
+      return first;
     };
-    const { settled, left, failure } = await this.#streams.store(next, signal);
+    const { settled: last, left, failure } = await this.#streams.store(next, signal);
+    const settled = last ?? untold;
     const [refused, ...others] = left;
     if (refused === undefined) return settled ?? this.#nothing;
     // What can be helped is helped in one stream; then it goes on.
