@@ -43,7 +43,7 @@ import {
 } from "./delivery_state.ts";
 import { countsOf, sum } from "./ledger.ts";
 import { classify } from "./retry.ts";
-import { type Counts, type DeadLetter, type Delivered, noCounts, type Sink } from "./sink.ts";
+import { type Counts, type Delivered, noCounts, type Sink } from "./sink.ts";
 
 export type { DeliveryEvent, DeliveryOptions, DeliveryTime } from "./delivery_options.ts";
 export type { DeliveryStateKind, DeliveryStats } from "./delivery_state.ts";
