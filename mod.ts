@@ -54,7 +54,7 @@ export type * from "./src/journal.ts";
 export { diskFiles } from "./src/journal_files.ts";
 export type * from "./src/journal_files.ts";
 export { memoryJournal, type MemoryJournalOptions } from "./src/memory_journal.ts";
-export type { Bury, DeadLetter, Delivered, Sink } from "./src/sink.ts";
+export type { Bury, DeadLetter, Delivered, More, Sink } from "./src/sink.ts";
 export { OtlpDecodeError, OtlpTooLargeError } from "./src/protobuf.ts";
 export {
   type Across,
