@@ -32,12 +32,12 @@ import { countsOf, fill, type RowMaker, Streams } from "./streams.ts";
 export interface DatabaseSinkOptions {
   /**
    * Slices that are under way at a time, each on a connection of its own, 1 to 8. An embedded database
-   * has one connection and gets one. Default 2.
+   * has one connection and gets one. Default 3.
    */
   readonly streams?: number;
 }
 
-const OPTIONS = z.strictObject({ streams: z.int().min(1).max(8).default(2) });
+const OPTIONS = z.strictObject({ streams: z.int().min(1).max(8).default(3) });
 
 /** One record of a request, as a request of its own. */
 interface Part {
