@@ -207,12 +207,20 @@ for (const [driver, database] of stores) {
       ...RANGE,
     });
     assert.deepEqual(odd.metrics[0]!.series[0]!.attributes, []);
-    const whole = await queryMetric(database, {
-      metric: "queue.size",
-      since: 0n,
-      until: 2n ** 64n - 1n,
-    });
-    assert.equal(whole.range.until, 2n ** 64n - 1n);
+    const all = { since: 0n, until: 2n ** 64n - 1n };
+    for (const metric of ["queue.size", "http.requests", "size"]) {
+      const whole = await queryMetric(database, { metric, groupBy: [], ...all });
+      assert.deepEqual(whole.range, all);
+      assert.ok(whole.metrics.every(({ series }) => series[0]!.points.length === 1));
+    }
+  });
+
+  Deno.test(`a read that is aborted rejects with the reason (${driver})`, async () => {
+    const options = { signal: AbortSignal.abort(new Error("enough")) };
+    const asked = { metric: "queue.size", ...RANGE };
+    await assert.rejects(queryMetric(database, asked, options), /enough/);
+    await assert.rejects(findExemplars(database, asked, options), /enough/);
+    await assert.rejects(listMetrics(database, RANGE, options), /enough/);
   });
 
   Deno.test(`only the partitions of the range are read, by the index on series and time (${driver})`, async () => {

@@ -1,34 +1,6 @@
 /**
  * The values of a metric over time.
  *
- * A range is cut into windows of one step, each from its start (inclusive) to its end (exclusive); the
- * first begins with the range, and the last one ends with it. A point belongs to the window that its
- * time lies in, whole, whatever time it covers: a delta is counted where it ends. Nothing is
- * interpolated or extrapolated. Windows of which nothing is known have no value.
- *
- * Metrics of one name that differ in type, unit, temporality or in whether they only grow are read apart.
- *
- * | function | of a gauge or sum | of a histogram or summary |
- * | --- | --- | --- |
- * | `increase` | how much a sum has grown | measurements |
- * | `rate` | `increase` a second | measurements a second |
- * | `count` | points | measurements |
- * | `sum` | sum of the points | sum of the measurements |
- * | `avg` | average of the points | average of the measurements |
- * | `min`, `max` | of the points | of the measurements, where they are sent as deltas |
- * | `last` | latest point | |
- * | `quantile` | | estimated from buckets; of a summary as sent, the latest |
- *
- * A cumulative series grows by the differences of its points, the first of which is compared with the
- * point before the range, at most five minutes earlier. A reset shows in a later start time, or a
- * smaller value where values only grow; all of the point after it has then come since. The first point
- * of a series counts whole if it says that its series began within the range.
- *
- * In a group of gauges or sums each series first gets its value, and `across` says what becomes of
- * these: by default their average, smallest or largest for `avg`, `min` and `max`, else their sum.
- * Histograms are added up bucket by bucket: those with other bounds by the bounds they share,
- * exponential ones at the lowest of their scales.
- *
  * @module
  */
 
@@ -143,6 +115,35 @@ export const METRIC_QUERY = z.object({
 
 /**
  * The values of a metric, window by window.
+ *
+ * A range is cut into windows of one step, each from its start (inclusive) to its end (exclusive); the
+ * first begins with the range, and the last one ends with it. A point belongs to the window that its
+ * time lies in, whole, whatever time it covers: a delta is counted where it ends. Nothing is
+ * interpolated or extrapolated. Windows of which nothing is known have no value.
+ *
+ * Metrics of one name that differ in type, unit, temporality or in whether they only grow are read apart.
+ *
+ * | function | of a gauge or sum | of a histogram or summary |
+ * | --- | --- | --- |
+ * | `increase` | how much a sum has grown | measurements |
+ * | `rate` | `increase` a second | measurements a second |
+ * | `count` | points | measurements |
+ * | `sum` | sum of the points | sum of the measurements |
+ * | `avg` | average of the points | average of the measurements |
+ * | `min`, `max` | of the points | of the measurements, where they are sent as deltas |
+ * | `last` | latest point | |
+ * | `quantile` | | estimated from buckets; of a summary as sent, the latest |
+ *
+ * A cumulative series grows by the differences of its points, the first of which is compared with the
+ * point before the range, at most five minutes earlier. A reset shows in a later start time, or a
+ * smaller value where values only grow; all of the point after it has then come since. The first point
+ * of a series counts whole if it says that its series began within the range.
+ *
+ * In a group of gauges or sums each series first gets its value, and `across` says what becomes of
+ * these: by default their average, smallest or largest for `avg`, `min` and `max`, else their sum.
+ * A series without a value in a window is left out there.
+ * Histograms are added up bucket by bucket: those with other bounds by the bounds they share,
+ * exponential ones at the lowest of their scales.
  *
  * @throws {QueryError} An option is wrong, the function has no meaning for the metric, or there is too
  * much to read or to answer.
