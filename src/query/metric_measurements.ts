@@ -127,9 +127,11 @@ const NO_PARTS: Parts = {
 
 const PARTS: Readonly<Record<"histogram" | "exponential_histogram" | "summary", Parts>> = {
   histogram: {
-    columns: part("bucket_counts", "cardinality(t.bucket_counts)") + ", t.explicit_bounds",
+    columns: part("bucket_counts", "cardinality(t.bucket_counts)") +
+      part("explicit_bounds", "cardinality(t.explicit_bounds)"),
     valueOf(row) {
       refuseLarge(row.bucket_counts_size);
+      refuseLarge(row.explicit_bounds_size);
       const counts = (row.bucket_counts ?? []) as bigint[];
       const bounds = (row.explicit_bounds ?? []) as number[];
       return { buckets: histogramOf(counts.map(unsigned), bounds) };
