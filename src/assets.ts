@@ -609,6 +609,8 @@ create function otel.trace(id uuid) returns table (
   links jsonb
 )
 language sql stable parallel safe
+-- Nobody can tell how far a recursion goes: what is guessed makes compiling look cheap, which it is not.
+set jit = off
 begin atomic
   with recursive spans as materialized (
     select s.*, row_number() over (order by s.start_unix_nano, s.span_id)::int as n
