@@ -1,8 +1,16 @@
+import fc from "fast-check";
 import assert from "node:assert/strict";
 import { encodeRequest } from "../src/otlp.ts";
 import type { Database } from "../src/postgres/database.ts";
 import { migrate } from "../src/postgres/migrate.ts";
-import { findExemplars, listMetrics, type MetricQuery, queryMetric } from "../src/query.ts";
+import {
+  findExemplars,
+  listMetrics,
+  type MetricQuery,
+  QueryError,
+  queryMetric,
+} from "../src/query.ts";
+import { METRIC_FUNCTIONS } from "../src/query/metric_function.ts";
 import type { Metric } from "../src/record.ts";
 import { METRIC_REQUESTS } from "./metric_requests.ts";
 import { attribute, exemplar, gauge, metrics, point, resource, TIME } from "./one_record.ts";
@@ -33,6 +41,45 @@ const SAMPLED: Metric = gauge([
   measured(TIME + 10n, { asDouble: -0 }, "/b"),
   point({ asInt: 1n, timeUnixNano: TIME + 20n }),
 ], { name: "sampled", unit: "ms" });
+
+const anyText = fc.oneof(
+  fc.constantFrom(
+    ...["service", "http.route", 'resource."a b"', "a = 1 or b", "';--", "$1", "\0", "\ud800", ""],
+    ...['http.route ~ "("', 'http.route ~ "(a+)+$"', "n < 1e999", "n < 5", "severity > warn"],
+  ),
+  fc.string({ unit: "binary", maxLength: 20 }),
+);
+const anyTime = fc.oneof(
+  fc.constantFrom(0n, 2n ** 63n, 2n ** 64n - 1n, TIME - HOUR, TIME, TIME + HOUR, -1n, 2n ** 64n),
+  fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+);
+/** What is right but for a few options. */
+const anyQuery: fc.Arbitrary<MetricQuery> = fc.tuple(
+  fc.record({
+    metric: fc.constantFrom("queue.size", "http.requests", "latency", "size", "old.latency"),
+    filter: fc.constantFrom('http.route ~ "(a+)+$"', "n < 1e999 or service = shop", ""),
+    groupBy: fc.subarray(["service", "http.route", 'resource."a b"']),
+    stepMs: fc.constantFrom(60_000, 2 ** 40, 2 ** 53 - 1),
+    since: fc.constantFrom(0n, TIME - HOUR),
+    until: fc.constantFrom(TIME + HOUR, 2n ** 63n, 2n ** 64n - 1n),
+  }, { requiredKeys: ["metric", "since", "stepMs"] }),
+  fc.record({
+    metric: anyText,
+    filter: anyText,
+    unit: anyText,
+    type: fc.constantFrom("gauge", "sum", "histogram", "exponential_histogram", "summary"),
+    temporality: fc.constantFrom("UNSPECIFIED", "DELTA", "CUMULATIVE"),
+    function: fc.constantFrom(...METRIC_FUNCTIONS),
+    quantiles: fc.array(fc.double({ min: -0.1, max: 1.1 }), { maxLength: 3 }),
+    groupBy: fc.array(anyText, { maxLength: 3 }),
+    across: fc.constantFrom("sum", "avg", "min", "max", "count"),
+    stepMs: fc.oneof(fc.nat(), fc.maxSafeInteger()),
+    since: anyTime,
+    until: anyTime,
+  }, { requiredKeys: [] }).chain((options) =>
+    fc.subarray(Object.entries(options), { maxLength: 2 }).map(Object.fromEntries)
+  ),
+).map(([right, wrong]) => ({ ...right, ...wrong }));
 
 const stores = new Map<string, Database>();
 for (const driver of drivers) {
@@ -213,6 +260,30 @@ for (const [driver, database] of stores) {
       assert.deepEqual(whole.range, all);
       assert.ok(whole.metrics.every(({ series }) => series[0]!.points.length === 1));
     }
+  });
+
+  Deno.test(`whatever is asked gets an answer or a refusal (${driver})`, async () => {
+    let answers = 0;
+    await fc.assert(
+      fc.asyncProperty(anyQuery, async (query) => {
+        for (
+          const ask of [
+            () => queryMetric(database, query),
+            () => findExemplars(database, { ...query, limit: 5 }),
+            () => listMetrics(database, { ...query, name: query.metric }),
+          ]
+        ) {
+          try {
+            await ask();
+            answers++;
+          } catch (error) {
+            assert.ok(error instanceof QueryError, String(error));
+          }
+        }
+      }),
+      { numRuns: 150 },
+    );
+    assert.ok(answers > 30, `${answers} answers`);
   });
 
   Deno.test(`a read that is aborted rejects with the reason (${driver})`, async () => {
