@@ -38,8 +38,6 @@ export class Signer {
   readonly #signal: AbortSignal;
   #records = 0;
   #isSigning = false;
-  /** Why it failed last; `maintain` does it again, and tells. */
-  failure: unknown;
 
   /** @param signal Ends it. */
   constructor(database: Database, signal: AbortSignal) {
@@ -54,7 +52,8 @@ export class Signer {
     this.#records = 0;
     this.#isSigning = true;
     sign(this.#database, { signal: this.#signal })
-      .catch((error) => this.failure = error)
+      // `maintain` does the same, and says why it cannot; until then searches take longer.
+      .catch(() => {})
       .finally(() => this.#isSigning = false);
   }
 }

@@ -1,0 +1,175 @@
+/** Signing: terms of granules become signatures, each once, and go when what they tell of is gone. */
+
+import assert from "node:assert/strict";
+import { parseFilter } from "../src/filter.ts";
+import { encodeRequest } from "../src/otlp.ts";
+import { Batch } from "../src/postgres/batch.ts";
+import type { Database, Queryable } from "../src/postgres/database.ts";
+import { Dimensions } from "../src/postgres/dimensions.ts";
+import { migrate } from "../src/postgres/migrate.ts";
+import { Partitions } from "../src/postgres/partitions.ts";
+import { sign, Signer } from "../src/postgres/signing.ts";
+import { PostgresSink } from "../src/postgres/sink.ts";
+import { Transcoder } from "../src/postgres/transcode.ts";
+import { reading } from "../src/query/reading.ts";
+import { scan } from "../src/query/scan.ts";
+import { attribute, span, traces } from "./one_record.ts";
+import { observed } from "./open_store.ts";
+import { drivers, type TestDatabase, testDatabase, type TestDriver } from "./postgres.ts";
+
+const DAY_MS = 86_400_000;
+const NOW_MS = Date.parse("2026-11-23T12:00:00Z");
+
+async function migrated(driver: TestDriver): Promise<TestDatabase> {
+  const test = await testDatabase(driver);
+  await migrate(test.database);
+  return test;
+}
+
+function partitionsAt(database: Database, nowMs: number): Partitions {
+  return new Partitions(database, { width: "day", retentionDays: 30, clock: () => nowMs });
+}
+
+/** Stores a span with each of the orders, a second apart, each in a transaction of its own. */
+async function store(
+  database: Database,
+  journal: number,
+  orders: readonly string[],
+  atMs = NOW_MS,
+) {
+  const sink = new PostgresSink(
+    database,
+    partitionsAt(database, NOW_MS),
+    `00000000-0000-4000-8000-${String(journal).padStart(12, "0")}`,
+  );
+  const transcoder = new Transcoder(new Dimensions());
+  for (const [n, order] of orders.entries()) {
+    const batch = new Batch();
+    const startTimeUnixNano = BigInt(atMs + n * 1000) * 1_000_000n;
+    const spans = [span({ startTimeUnixNano, attributes: [attribute("order", order)] })];
+    transcoder.transcode("traces", encodeRequest("traces", traces(spans)), 1n, batch);
+    await sink.store(batch, BigInt(n + 1));
+  }
+}
+
+const orders = Array.from({ length: 30 }, (_, n) => `order-${n}`);
+
+/** Times of the spans that a filter chooses, in ms since the first one. */
+async function found(database: Database, text: string): Promise<number[]> {
+  const range = { since: 0n, until: 2n ** 64n - 1n };
+  const rows = await reading(
+    database,
+    {},
+    (reader: Queryable) =>
+      scan(reader, { signal: "traces", filter: parseFilter(text), range, limit: 100 }),
+  );
+  return rows.map(({ time_micros }) => Number(time_micros / 1000n) - NOW_MS);
+}
+
+async function counts(database: Database): Promise<{ terms: number; signatures: number }> {
+  const [row] = await database.query<{ terms: number; signatures: number }>(
+    `select (select count(*)::int from otel_data.granule_terms) as terms,
+       (select count(*)::int from otel_data.signatures) as signatures`,
+  );
+  return row!;
+}
+
+for (const driver of drivers) {
+  Deno.test(`a search for what is in no granule looks at no row (${driver})`, async () => {
+    await using test = await migrated(driver);
+    await store(test.database, 1, orders);
+    await sign(test.database, { termBytes: 100 });
+    const { database, asked } = observed(test.database);
+    assert.deepEqual(await found(database, "order = order-30"), []);
+    const looks = asked.filter(({ sql }) => /from otel_data.spans/.test(sql));
+    assert.equal(looks.length, 1);
+    assert.match(looks[0]!.sql, /min\(t\.time\).* and t\.granule = 0/s);
+    assert.deepEqual(await found(database, "order = order-7"), [7_000]);
+  });
+
+  Deno.test(`what is signed is found all the time, whoever signs (${driver})`, async () => {
+    await using test = await migrated(driver);
+    const { database } = test;
+    await store(database, 1, orders);
+    let signing = true;
+    const signers = [1, 2, 3].map(() => sign(database, { termBytes: 60 }));
+    const looking = (async () => {
+      while (signing) assert.deepEqual(await found(database, "order = order-7"), [7_000]);
+    })();
+    const made = await Promise.all(signers);
+    signing = false;
+    await looking;
+    const { terms, signatures } = await counts(database);
+    assert.equal(made.reduce((sum, one) => sum + one), signatures);
+    assert.ok(signatures > 5 && terms < 3, `${signatures} signatures, ${terms} left`);
+    for (const n of [0, 15, 29]) {
+      assert.deepEqual(await found(database, `order = order-${n}`), [n * 1000]);
+    }
+  });
+
+  Deno.test(`signing that is given up has changed nothing (${driver})`, async () => {
+    await using test = await migrated(driver);
+    const { database } = test;
+    await store(database, 1, orders);
+    const abort = new AbortController();
+    const ending: Database = new Proxy(database, {
+      get(target, key) {
+        if (key !== "transaction") {
+          const member = Reflect.get(target, key, target);
+          return typeof member === "function" ? member.bind(target) : member;
+        }
+        return (run: Parameters<Database["transaction"]>[0], options: object) =>
+          target.transaction(async (transaction) => {
+            const result = await run(transaction);
+            abort.abort(new Error("given up"));
+            throw abort.signal.reason ?? result;
+          }, options);
+      },
+    });
+    await assert.rejects(sign(ending, { termBytes: 60, signal: abort.signal }), /given up/);
+    assert.deepEqual(await counts(database), { terms: 30, signatures: 0 });
+    assert.deepEqual(await found(database, "order = order-7"), [7_000]);
+  });
+
+  Deno.test(`few terms wait for more, but not in many pieces (${driver})`, async () => {
+    await using test = await migrated(driver);
+    const { database } = test;
+    await store(database, 1, orders);
+    assert.equal(await sign(database), 0);
+    await database.query(
+      `insert into otel_data.granule_terms (signal, granule, first, last, terms)
+       select 'traces', n, now(), now(), '\\x01020304' from generate_series(1, 16384) n`,
+    );
+    const signal = AbortSignal.timeout(60_000);
+    const signer = new Signer(database, signal);
+    signer.stored({ traces: 60_000, logs: 0, metrics: 60_000 });
+    assert.equal((await counts(database)).signatures, 0);
+    signer.stored({ traces: 30_000, logs: 10_000, metrics: 0 });
+    while ((await counts(database)).signatures === 0) signal.throwIfAborted();
+    assert.equal((await counts(database)).terms, 0);
+    assert.deepEqual(await found(database, "order = order-7"), [7_000]);
+  });
+
+  Deno.test(`terms and signatures go with the last partition they tell of (${driver})`, async () => {
+    await using test = await migrated(driver);
+    const { database } = test;
+    await store(database, 1, orders);
+    // Beyond all partitions: these stay.
+    await store(database, 2, ["early"], NOW_MS - 400 * DAY_MS);
+    await sign(database, { termBytes: 200 });
+    const before = await counts(database);
+    assert.ok(before.terms > 0 && before.signatures > 0);
+    // As if it had been stored then, and not while this test runs.
+    for (const table of ["granule_terms", "signatures"]) {
+      await database.query(`update otel_data.${table} set stored_on = '2026-11-23'`);
+    }
+    const report = await partitionsAt(database, NOW_MS + 29 * DAY_MS).maintain();
+    assert.deepEqual(report.expired, []);
+    assert.deepEqual(await counts(database), before);
+    const { expired } = await partitionsAt(database, NOW_MS + 40 * DAY_MS).maintain();
+    assert.ok(expired.includes("spans_20261123"), String(expired));
+    assert.deepEqual(await counts(database), { terms: 0, signatures: 0 });
+    assert.deepEqual(await found(database, "order = order-7"), []);
+    assert.deepEqual(await found(database, "order = early"), [-400 * DAY_MS]);
+  });
+}
