@@ -105,23 +105,30 @@ const values: fc.Arbitrary<AnyValue> = fc.oneof(
   },
 ) as fc.Arbitrary<AnyValue>;
 
-/** Attributes of which `low` is soon shared, `mixed` has all types, and a key may be there twice. */
-const attributes: fc.Arbitrary<KeyValue[]> = fc.tuple(
-  fc.constantFrom("GET", "PUT", "42", "1.5").map((stringValue) => ({
-    key: "low",
-    value: { stringValue },
-  })),
-  fc.integer({ min: 0, max: 5 }).map((n) => ({ key: "lowNumber", value: { intValue: BigInt(n) } })),
-  fc.array(fc.record({ key: fc.constantFrom("mixed", "odd key", "ключ"), value: values }), {
-    maxLength: 3,
-  }),
-).map(([low, number, others]) => [low, number, ...others] as KeyValue[]);
+/**
+ * Attributes of which `low` is soon shared, with a value that comes later; `mixed` has all types, and a key
+ * may be there twice.
+ */
+const attributes = (seed: number): fc.Arbitrary<KeyValue[]> =>
+  fc.tuple(
+    fc.constantFrom("GET", "PUT", "42", "1.5", `low-${seed}`).map((stringValue) => ({
+      key: "low",
+      value: { stringValue },
+    })),
+    fc.integer({ min: 0, max: 5 }).map((n) => ({
+      key: "lowNumber",
+      value: { intValue: BigInt(n) },
+    })),
+    fc.array(fc.record({ key: fc.constantFrom("mixed", "odd key", "ключ"), value: values }), {
+      maxLength: 3,
+    }),
+  ).map(([low, number, others]) => [low, number, ...others] as KeyValue[]);
 
 /** A multiset of records, made from a seed; every record has a time of its own but for some. */
 async function fill(store: Store, signal: "traces" | "logs", seed: number): Promise<void> {
   const records = fc.sample(
     fc.record({
-      attributes,
+      attributes: attributes(seed),
       body: values,
       name: fc.constantFrom("GET /cart", "GET /orders", "rare op"),
       at: fc.oneof(
@@ -131,6 +138,10 @@ async function fill(store: Store, signal: "traces" | "logs", seed: number): Prom
     }),
     { numRuns: 1_100, seed },
   );
+  // By then a value of it is in the set alone, and in no other row.
+  for (let n = 500; n < records.length; n += 97) {
+    records[n]!.attributes = [{ key: "low", value: { stringValue: `once-${seed}-${n}` } }];
+  }
   for (let from = 0; from < records.length; from += 100) {
     const origin = {
       resource: resource([
@@ -193,6 +204,15 @@ function filters(signal: Signal): fc.Arbitrary<string> {
   const number = fc.constantFrom("42", "42.0", "4.2e1", "1000", "1e3", "0", "-0", "-7", "0.1", "3")
     .map(String);
   const leaf = fc.oneof(
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom(
+        "low = once-1-500",
+        "low = once-2-694",
+        "low = once-3-985",
+        "low = low-3",
+      ),
+    },
     { weight: 4, arbitrary: fc.tuple(key, texts).map(([key, text]) => `${key} = ${quoted(text)}`) },
     { weight: 3, arbitrary: fc.tuple(key, number).map(([key, number]) => `${key} = ${number}`) },
     { weight: 1, arbitrary: key.map((key) => `${key} exists`) },

@@ -13,7 +13,14 @@ import {
   unitCount,
   UNITS,
 } from "../src/postgres/signature.ts";
-import { eachWord, keyTerm, numberTerm, textTerm, valueTerm } from "../src/postgres/terms.ts";
+import {
+  ANY_WORD,
+  eachWord,
+  keyTerm,
+  numberTerm,
+  textTerm,
+  valueTerm,
+} from "../src/postgres/terms.ts";
 import { ownTexts } from "../src/query/own_values.ts";
 
 const encoder = new TextEncoder();
@@ -180,6 +187,26 @@ Deno.test("a granule is numbered by the clock, and by the one before where that 
   assert.equal(next(), first + 100);
   now -= 60_000;
   assert.equal(next(), first + 101);
+});
+
+Deno.test("the words of a log are those of its text as Postgres prints it", () => {
+  const told = (json: string) => {
+    const granules = new Granules();
+    const bytes = encoder.encode(`..${json}..`);
+    granules.addBody(bytes, 2, bytes.length - 2);
+    granules.finish(0);
+    return new Set(granules.take()[0]!.terms);
+  };
+  const of = (...texts: string[]) => new Set(texts.flatMap(words));
+  assert.deepEqual(told('"disk full"'), of("disk full"));
+  assert.deepEqual(told(String.raw`"disk\u000afull\"x\u000axy"`), of('disk\nfull"x\nxy'));
+  assert.deepEqual(told('{"disk":["full",true,12.5]}'), of("disk full true 12.5"));
+  // Within a structure it prints escapes, whose letters stand before what follows.
+  assert.deepEqual(
+    told(String.raw`{"a":"disk\u000afull \"\\u000a\u001f"}`),
+    of(String.raw`{"a": "disk\nfull \"\\u000a\u001f"}`),
+  );
+  assert.deepEqual(told('{"much":1.5e+300}'), new Set([...of("much 5e 300"), ANY_WORD]));
 });
 
 Deno.test("terms without a row that was finished are not told", () => {
