@@ -162,15 +162,17 @@ Deno.test("a granule ends with so many rows, and the next one has a higher numbe
   );
 });
 
-Deno.test("a granule ends with so many terms, however they come in parts", () => {
+Deno.test("a granule ends with so many terms, which count once in however many parts", () => {
   const granules = new Granules(() => Date.UTC(2026, 5, 1));
   const first = granules.granule;
-  const half = Array.from({ length: GRANULE_TERMS / 2 }, (_, n) => n + 1);
-  granules.addAll(Int32Array.from(half));
-  granules.finish(0);
-  assert.equal(granules.take().length, 1);
-  assert.equal(granules.granule, first);
-  granules.addAll(Int32Array.from(half));
+  const half = (from: number) => Int32Array.from({ length: GRANULE_TERMS / 2 }, (_, n) => from + n);
+  for (const terms of [half(1), half(1), half(1)]) {
+    granules.addAll(terms);
+    granules.finish(0);
+    assert.equal(granules.granule, first);
+    assert.equal(granules.take()[0]!.terms.length, GRANULE_TERMS / 2);
+  }
+  granules.addAll(half(1 + GRANULE_TERMS / 2));
   granules.finish(0);
   assert.equal(granules.granule, first + 1);
 });

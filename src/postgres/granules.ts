@@ -69,9 +69,11 @@ export const GRANULE_PARTS: CopyTable = {
 export class Granules {
   readonly #clock: () => number;
   readonly #seen = new Int32Array(SEEN);
+  /** Terms of the granule, however many parts tell them. */
+  readonly #counted = new Int32Array(SEEN);
   #granule = 0;
   #rows = 0;
-  #termsOfGranule = 0;
+  #count = 0;
   #parts: GranulePart[] = [];
   #terms = new Int32Array(1_024);
   #at = 0;
@@ -103,6 +105,9 @@ export class Granules {
       this.#terms = terms;
     }
     this.#terms[this.#at++] = term;
+    if (this.#counted[slot] === term) return;
+    this.#counted[slot] = term;
+    this.#count++;
   }
 
   /** Adds terms. */
@@ -150,7 +155,7 @@ export class Granules {
   finish(micros: number): void {
     if (micros < this.#first) this.#first = micros;
     if (micros > this.#last) this.#last = micros;
-    if (++this.#rows >= GRANULE_ROWS || this.#termsOfGranule + this.#at >= GRANULE_TERMS) {
+    if (++this.#rows >= GRANULE_ROWS || this.#count >= GRANULE_TERMS) {
       this.#close();
       this.#next();
     }
@@ -165,7 +170,6 @@ export class Granules {
   }
 
   #close(): void {
-    this.#termsOfGranule += this.#at;
     if (this.#first <= this.#last) {
       const { granule } = this;
       const terms = this.#terms.slice(0, this.#at);
@@ -184,7 +188,8 @@ export class Granules {
     // Not 0, which is of rows that are in no granule.
     this.#granule = (tick - next > 0 ? tick : next) || 1;
     this.#rows = 0;
-    this.#termsOfGranule = 0;
+    this.#count = 0;
+    this.#counted.fill(0);
   }
 }
 
@@ -245,13 +250,24 @@ export function writeParts(to: RowBuffer, signal: string, parts: readonly Granul
     timestamptz(to, isExact ? last : last + 2);
     to.reserve(4 + terms * 4);
     const field = to.open();
-    for (; n < end; n++) {
-      for (const term of parts[n]!.terms) {
-        to.view.setInt32(to.at, term);
-        to.at += 4;
-      }
-    }
+    told.fill(0);
+    for (; n < end; n++) put(to, parts[n]!.terms);
     to.close(field);
+  }
+}
+
+/** Terms that the row at hand has, but for those that were forgotten. */
+const told = new Int32Array(SEEN);
+
+function put(to: RowBuffer, terms: Int32Array): void {
+  const { view } = to;
+  for (let n = 0; n < terms.length; n++) {
+    const term = terms[n]!;
+    const slot = term & (SEEN - 1);
+    if (told[slot] === term && term !== 0) continue;
+    told[slot] = term;
+    view.setInt32(to.at, term);
+    to.at += 4;
   }
 }
 

@@ -53,7 +53,7 @@ const UNIT_BYTES = 24;
 
 /** The positions of a term. */
 export function positionsOf(term: number): number[] {
-  const step = mixed(term ^ 0x9e3779b9) | 1;
+  const step = stepOf(term);
   return Array.from({ length: RAISED }, (_, n) => (term + Math.imul(n, step)) & (POSITIONS - 1));
 }
 
@@ -72,35 +72,53 @@ export async function signaturesOf(granules: readonly KnownGranule[]): Promise<S
 }
 
 interface UnitTerms extends Unit {
-  readonly terms: Set<number>;
+  readonly parts: Int32Array[];
 }
+
+/** Slots to remember terms by, a power of two. A term that is forgotten only counts twice. */
+const SEEN = 8_192;
 
 async function unitsOf(granules: readonly KnownGranule[]): Promise<UnitTerms[]> {
   const units: UnitTerms[] = [];
+  const seen = new Int32Array(SEEN);
   let unit: UnitTerms | undefined;
-  for (
-    const { granule, first, last, terms } of granules.toSorted((a, b) => a.granule - b.granule)
-  ) {
-    if (
-      unit === undefined || (unit.to !== granule && unit.terms.size + terms.length > UNIT_TERMS)
-    ) {
-      unit = { from: granule, to: granule, first, last, terms: new Set() };
+  let count = 0;
+  for (const granule of granules.toSorted((a, b) => a.granule - b.granule)) {
+    const { first, last, terms } = granule;
+    const isNext = unit?.to !== granule.granule;
+    if (unit === undefined || (isNext && count + terms.length > UNIT_TERMS)) {
+      unit = { from: granule.granule, to: granule.granule, first, last, parts: [] };
       units.push(unit);
+      seen.fill(0);
+      count = 0;
       await setImmediate();
     }
-    unit.to = granule;
+    unit.to = granule.granule;
     if (first < unit.first) unit.first = first;
     if (last > unit.last) unit.last = last;
-    for (const term of terms) unit.terms.add(term);
+    unit.parts.push(terms);
+    count += newAmong(terms, seen);
   }
   return units;
+}
+
+function newAmong(terms: Int32Array, seen: Int32Array): number {
+  let count = 0;
+  for (let n = 0; n < terms.length; n++) {
+    const term = terms[n]!;
+    const slot = term & (SEEN - 1);
+    if (seen[slot] === term) continue;
+    seen[slot] = term;
+    count++;
+  }
+  return count;
 }
 
 async function signatureOf(units: readonly UnitTerms[]): Promise<Signature> {
   const sliceBytes = Math.ceil(units.length / 8);
   const slices = new Uint8Array(POSITIONS * sliceBytes);
   const places = new DataView(new ArrayBuffer(units.length * UNIT_BYTES));
-  for (const [n, { from, to, first, last, terms }] of units.entries()) {
+  for (const [n, { from, to, first, last, parts }] of units.entries()) {
     await setImmediate();
     const at = n * UNIT_BYTES;
     places.setInt32(at, from);
@@ -109,16 +127,33 @@ async function signatureOf(units: readonly UnitTerms[]): Promise<Signature> {
     places.setBigInt64(at + 16, last);
     const byte = n >> 3;
     const bit = 1 << (n & 7);
-    for (const term of terms) {
-      const step = mixed(term ^ 0x9e3779b9) | 1;
-      for (let position = term, n = 0; n < RAISED; n++, position = (position + step) | 0) {
-        slices[(position & (POSITIONS - 1)) * sliceBytes + byte]! |= bit;
-      }
-    }
+    for (const terms of parts) raise(slices, sliceBytes, byte, bit, terms);
   }
   const first = units.map((unit) => unit.first).reduce((a, b) => a < b ? a : b);
   const last = units.map((unit) => unit.last).reduce((a, b) => a > b ? a : b);
   return { first, last, units: new Uint8Array(places.buffer), sliceBytes, slices };
+}
+
+function raise(
+  slices: Uint8Array,
+  sliceBytes: number,
+  byte: number,
+  bit: number,
+  terms: Int32Array,
+): void {
+  for (let n = 0; n < terms.length; n++) {
+    let position = terms[n]!;
+    const step = stepOf(position);
+    for (let raised = 0; raised < RAISED; raised++) {
+      slices[(position & (POSITIONS - 1)) * sliceBytes + byte]! |= bit;
+      position = (position + step) | 0;
+    }
+  }
+}
+
+/** How far the positions of a term are apart. */
+function stepOf(term: number): number {
+  return mixed(term ^ 0x9e3779b9) | 1;
 }
 
 /** How many units a signature has. */

@@ -144,7 +144,8 @@ async function signOnce(
 function granuleOf(row: Row): KnownGranule {
   const bytes = row.terms as Uint8Array;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const terms = Int32Array.from({ length: bytes.length >> 2 }, (_, n) => view.getInt32(n * 4));
+  const terms = new Int32Array(bytes.length >> 2);
+  for (let n = 0; n < terms.length; n++) terms[n] = view.getInt32(n * 4);
   return {
     granule: Number(row.granule),
     first: row.first as bigint,
