@@ -19,6 +19,18 @@ export const COPY_HEADER: Uint8Array<ArrayBuffer> = Uint8Array.of(
 /** The field count -1 that ends the tuples. */
 export const COPY_TRAILER: Uint8Array<ArrayBuffer> = Uint8Array.of(0xff, 0xff);
 
+/** A whole file of `rows`, which are whole tuples, in memory of its own. */
+export function copyFile(rows: readonly Uint8Array[]): ArrayBuffer {
+  const chunks = [COPY_HEADER, ...rows, COPY_TRAILER];
+  const file = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    file.set(chunk, at);
+    at += chunk.length;
+  }
+  return file.buffer;
+}
+
 /** The statement that copies rows of `table` from `source` (`stdin` or a quoted file name). */
 export function copyStatement(table: CopyTable, source: string): string {
   return `copy ${table.name} (${columnList(table)}) from ${source} with (format binary)`;

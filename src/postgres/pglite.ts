@@ -10,6 +10,7 @@
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CallbackSession } from "./callback_session.ts";
+import { copyFile } from "./copy_format.ts";
 import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
 import { PGliteClient, type PGliteInstance } from "./pglite_instance.ts";
 import type { PGliteCall, PGliteReply, PGliteRequest } from "./pglite_worker.ts";
@@ -79,12 +80,13 @@ class PGliteProcess {
     return this.#ended !== undefined;
   }
 
-  call(call: PGliteCall): Promise<unknown> {
+  /** @param moved What of it goes over to the worker instead of being copied. */
+  call(call: PGliteCall, moved: readonly ArrayBuffer[] = []): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended);
     const request: PGliteRequest = { id: ++this.#lastId, call };
     const answer = Promise.withResolvers<unknown>();
     this.#calls.set(request.id, answer);
-    this.#worker.postMessage(request);
+    this.#worker.postMessage(request, [...moved]);
     return answer.promise;
   }
 
@@ -226,7 +228,9 @@ class WorkerSession implements Session {
   }
 
   async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
-    await this.#call({ kind: "copyIn", table, rows });
+    // The caller writes the next rows where these are.
+    const file = copyFile(rows);
+    await this.#call({ kind: "copyIn", table, file }, [file]);
   }
 
   begin(): Promise<void> {
@@ -255,15 +259,15 @@ class WorkerSession implements Session {
     this.#free();
   }
 
-  async #call(call: PGliteCall): Promise<unknown> {
+  async #call(call: PGliteCall, moved?: readonly ArrayBuffer[]): Promise<unknown> {
     const limitMs = this.#limits?.statementTimeoutMs ?? 0;
-    if (limitMs === 0) return await this.#process.call(call);
+    if (limitMs === 0) return await this.#process.call(call, moved);
     const timer = setTimeout(() => {
       const message = `Cannot finish the statement within ${limitMs} ms: it was ended`;
       this.#process.end(Object.assign(new Error(message), { code: "57014" }));
     }, limitMs);
     try {
-      return await this.#process.call(call);
+      return await this.#process.call(call, moved);
     } finally {
       clearTimeout(timer);
     }

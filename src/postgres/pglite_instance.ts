@@ -79,7 +79,17 @@ export class PGliteClient implements CallbackClient<PGliteStatements> {
     rows: readonly Uint8Array[],
     on: PGliteStatements = this.#instance,
   ): Promise<void> {
+    // A real one: the instance may be a proxy that sends it on.
     const blob = new Blob([COPY_HEADER, ...rows as Uint8Array<ArrayBuffer>[], COPY_TRAILER]);
+    await this.copyBlob(table, blob, on);
+  }
+
+  /** Copies a whole file in binary COPY format. */
+  async copyBlob(
+    table: CopyTable,
+    blob: Blob,
+    on: PGliteStatements = this.#instance,
+  ): Promise<void> {
     await on.query(copyStatement(table, "'/dev/blob'"), [], { blob });
   }
 

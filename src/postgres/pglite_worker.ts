@@ -14,7 +14,7 @@ export type PGliteCall =
   | { readonly kind: "open"; readonly dataDir: string; readonly snapshot?: Blob }
   | { readonly kind: "query"; readonly sql: string; readonly parameters: readonly SqlValue[] }
   | { readonly kind: "execute"; readonly script: string }
-  | { readonly kind: "copyIn"; readonly table: CopyTable; readonly rows: readonly Uint8Array[] }
+  | { readonly kind: "copyIn"; readonly table: CopyTable; readonly file: ArrayBuffer }
   | { readonly kind: "close" };
 
 /** A question. */
@@ -39,6 +39,21 @@ const scope = globalThis as unknown as {
   postMessage(reply: PGliteReply): void;
 };
 
+/** Memory in place of the two copies that a blob makes of it, of which one stays until it is collected. */
+class BufferBlob extends Blob {
+  readonly #bytes: ArrayBuffer;
+
+  constructor(bytes: ArrayBuffer) {
+    super();
+    this.#bytes = bytes;
+  }
+
+  /** All that PGlite asks of it. */
+  override arrayBuffer(): Promise<ArrayBuffer> {
+    return Promise.resolve(this.#bytes);
+  }
+}
+
 let instance: PGlite | undefined;
 let client: PGliteClient | undefined;
 
@@ -51,7 +66,7 @@ async function answer(call: PGliteCall): Promise<unknown> {
     case "execute":
       return await client.execute(call.script);
     case "copyIn":
-      return await client.copyIn(call.table, call.rows);
+      return await client.copyBlob(call.table, new BufferBlob(call.file));
     case "close":
       return await instance?.close();
   }
