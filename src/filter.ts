@@ -9,16 +9,18 @@
  * | what | how |
  * | --- | --- |
  * | comparison | `field op value`, with `=` `!=` `<` `<=` `>` `>=`, and `~` `!~` for regular expressions |
+ * | words | `field has "disk full"`: each of these words is in it, in any order |
  * | presence | `field exists` |
  * | both, either, none | `and` (or nothing between two), `or`, `not`, parentheses; `and` binds closer than `or` |
- * | fields | `service`, `operation` (span name), `kind`, `status`, `duration`, `severity`, `text` (log message), `metric` (its name) |
+ * | fields | `service`, `operation` (span name), `kind`, `status`, `duration`, `severity`, `text` (log message; of a span its name, status message and the texts in its attributes and events), `metric` (its name) |
  * | attributes | any other name: `http.route`; of the resource: `resource.host.name`; `attributes.kind` for one named like a field |
  * | quoting | `"…"` round a name or value with blanks, operators or the words above in it; `\"` and `\\` inside |
  * | values | words, numbers (`-1.5e3`), durations (`250us`, `1.5s`, `2m`, `1h`), severities (`warn`, or 1 to 24) |
  *
  * A comparison with something that a record does not have is false, `!=` and `!~` as well; `not` turns
  * that round. Numbers compare with numbers, other values as text. Words of the grammar and the names of
- * kinds, status and severities are taken in either case. Regular expressions are those of Postgres.
+ * kinds, status and severities are taken in either case, and so are words that are looked for: whole
+ * runs of letters, digits and `_`. Regular expressions are those of Postgres.
  *
  * @module
  */
@@ -40,7 +42,7 @@ export type FilterTarget =
   | { readonly kind: "attribute"; readonly of: "record" | "resource"; readonly key: string };
 
 /** How two values are compared. */
-export type FilterOperator = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~";
+export type FilterOperator = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~" | "has";
 
 /** A parsed filter. */
 export type Filter =
@@ -158,6 +160,22 @@ function tokensOf(text: string): Token[] {
   }
 }
 
+const HAS: Token = { kind: "operator", text: "has", at: 0 };
+
+/**
+ * The words of a text, which `has` looks for.
+ *
+ * @example Two words
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(wordsOf("disk-full!"), ["disk", "full"]);
+ * ```
+ */
+export function wordsOf(text: string): string[] {
+  return text.match(/[\p{L}\p{N}_]+/gu) ?? [];
+}
+
 /** Recursive descent, one method a rule. */
 class Parser {
   readonly #tokens: readonly Token[];
@@ -231,10 +249,11 @@ class Parser {
   #comparison(): Filter {
     const target = this.#target();
     if (this.#takes("exists")) return { kind: "exists", target };
-    const operator = this.#take();
+    const has = this.#takes("has");
+    const operator = has ? HAS : this.#take();
     if (operator.kind !== "operator" || operator.text === "(" || operator.text === ")") {
       throw new FilterError(
-        `expected = != < <= > >= ~ !~ or exists, not ${operator.text}`,
+        `expected = != < <= > >= ~ !~ has or exists, not ${operator.text}`,
         operator.at,
       );
     }
@@ -287,8 +306,16 @@ function valueOf(
   operator: FilterOperator,
   { kind, text, at }: Token,
 ): { value: string; isNumber: boolean } {
-  if (operator.endsWith("~")) return { value: text, isNumber: false };
   const field = target.kind === "field" ? target.name : undefined;
+  const isNumber = field === "duration" || field === "severity";
+  if (isNumber && (operator === "has" || operator.endsWith("~"))) {
+    throw new FilterError(`a ${field} is a number: ${operator} is for texts`, at);
+  }
+  if (operator === "has") {
+    if (wordsOf(text).length === 0) throw new FilterError(`there is no word in "${text}"`, at);
+    return { value: text, isNumber: false };
+  }
+  if (operator.endsWith("~")) return { value: text, isNumber: false };
   switch (field) {
     case "duration":
       return { value: durationOf(text, at), isNumber: true };

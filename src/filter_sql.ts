@@ -9,7 +9,14 @@
  * @module
  */
 
-import { type Filter, type FilterField, type FilterTarget, KINDS, STATUSES } from "./filter.ts";
+import {
+  type Filter,
+  type FilterField,
+  type FilterTarget,
+  KINDS,
+  STATUSES,
+  wordsOf,
+} from "./filter.ts";
 import type { SqlValue } from "./postgres/database.ts";
 import type { Signal } from "./record.ts";
 
@@ -34,6 +41,14 @@ const FIELDS: Readonly<Record<Signal, Partial<Record<FilterField, string>>>> = {
     kind: `(array['${KINDS.join("','")}'])[t.kind + 1]`,
     status: `(array['${STATUSES.join("','")}'])[coalesce(t.status, 0) + 1]`,
     duration: "t.duration_ns",
+    text:
+      `concat_ws(e'\\n', (select name from otel_data.names where id = t.name_id), t.status_message,
+      ${
+        texts(
+          "otel_data.attributes(t.attributes, a.attributes, a.own_keys, a.own_json, t.attribute_values)",
+        )
+      },
+      ${texts("t.events")})`,
   },
   logs: {
     severity: "nullif(t.severity_number, 0)",
@@ -41,6 +56,12 @@ const FIELDS: Readonly<Record<Signal, Partial<Record<FilterField, string>>>> = {
   },
   metrics: { metric: "m.name" },
 };
+
+/** All texts and numbers in a jsonb, a line each. */
+function texts(jsonb: string): string {
+  return `(select string_agg(v #>> '{}', e'\\n') from jsonb_path_query(${jsonb},
+    'strict $.** ? (@.type() == "string" || @.type() == "number")') v)`;
+}
 
 /** Fields that are the `name` of another table's row. */
 const NAMES: Readonly<Record<Signal, Partial<Record<FilterField, Dimension>>>> = {
@@ -132,6 +153,10 @@ function comparisonSql(
   { target, operator, value, isNumber }: Extract<Filter, { kind: "compare" }>,
   add: AddParameter,
 ): string {
+  if (operator === "has") {
+    const text = target.kind === "field" ? sql : `((${sql}) #>> '{}')`;
+    return wordsOf(value).map((word) => `${text} ~* ${add(WORD(word))}::text`).join(" and ");
+  }
   if (target.kind === "field") {
     return isNumber
       ? `${sql} ${operator} ${add(value)}::${integerType(value)}`
@@ -149,6 +174,11 @@ function comparisonSql(
 /** An index on bigints takes no other numbers. */
 function integerType(value: string): string {
   return /^\d{1,18}$/.test(value) ? "bigint" : "numeric";
+}
+
+/** A whole word. It is letters, digits and `_`, so nothing in it is special. */
+function WORD(word: string): string {
+  return `(^|[^[:alnum:]_])${word}($|[^[:alnum:]_])`;
 }
 
 /** Text is ordered by code point, the same in every database. */

@@ -34,6 +34,28 @@ export type { Stored, StoredRecords } from "./postgres/stored.ts";
 export type { ReadOptions } from "./query/reading.ts";
 export { QueryError, QueryTimeoutError } from "./query/query_error.ts";
 export type { RangeOptions, TimeRange } from "./query/range.ts";
+export { searchTraces, TRACE_SEARCH, type TracePage, type TraceSearch } from "./query/traces.ts";
+export type { SpanKindName, SpanSearch, SpanStatusName } from "./query/span_search.ts";
+export type { TraceService, TraceSummary } from "./query/trace_summaries.ts";
+export {
+  getTraceTree,
+  TRACE_QUERY,
+  type TraceQuery,
+  type TraceTree,
+  type TreeSpan,
+} from "./query/trace_tree.ts";
+export {
+  countLogs,
+  LOG_COUNTING,
+  LOG_SEARCH,
+  type LogChoice,
+  type LogCount,
+  type LogCounting,
+  type LogCounts,
+  type LogPage,
+  type LogSearch,
+  searchLogs,
+} from "./query/logs.ts";
 export {
   METRIC_QUERY,
   type MetricAnswer,

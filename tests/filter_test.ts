@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   type Filter,
   FilterError,
+  type FilterField,
   type FilterOperator,
   MAX_FILTER_LENGTH,
   parseFilter,
@@ -17,7 +18,7 @@ function attribute(key: string, of: "record" | "resource" = "record") {
   return { kind: "attribute", of, key } as const;
 }
 
-function field(name: "service" | "operation" | "kind" | "status" | "duration" | "severity") {
+function field(name: FilterField) {
   return { kind: "field", name } as const;
 }
 
@@ -58,6 +59,9 @@ const READ: readonly (readonly [text: string, filter: Filter])[] = [
   ["resource.host.name = a", compare(attribute("host.name", "resource"), "=", "a")],
   ['resource."odd key" = a', compare(attribute("odd key", "resource"), "=", "a")],
   ["attributes.kind = a", compare(attribute("kind"), "=", "a")],
+  ["text has Disk", compare(field("text"), "has", "Disk")],
+  ['text has "disk full"', compare(field("text"), "has", "disk full")],
+  ["has has 5", compare(attribute("has"), "has", "5")],
   ['"and" exists', { kind: "exists", target: attribute("and") }],
   ['"a\\"b\\\\" = "c\\"d"', compare(attribute('a"b\\'), "=", 'c"d')],
   ["a = 1 b = 2 or not c exists and (d = 3)", {
@@ -97,6 +101,11 @@ const REFUSED: readonly (readonly [text: string, at: number, says: RegExp])[] = 
   ["duration > ms", 11, /no duration/],
   ["severity > loud", 11, /no severity: TRACE/],
   ["severity = 25", 11, /no severity/],
+  ["severity ~ warn", 11, /a severity is a number: ~ is for texts/],
+  ["duration !~ 5ms", 12, /a duration is a number/],
+  ["duration has 5ms", 13, /a duration is a number/],
+  ["a has ...", 6, /no word in "..."/],
+  ["a has", 5, /expected a value/],
   ["kind = house", 7, /none of UNSPECIFIED, INTERNAL/],
   ["status = 3", 9, /none of UNSET/],
   ["resource. = 1", 0, /name of an attribute after "resource\."/],
@@ -212,7 +221,7 @@ Deno.test("filter names what the records of a signal do not have", () => {
 });
 
 /** Records by attributes, and how a filter chooses among them, computed without SQL. */
-const VALUES = [1, 2.5, -3, "1", "2.5", "abc", "ABC", "", true, null, [1], { x: 1 }];
+const VALUES = [1, 2.5, -3, "1", "2.5", "abc", "ABC", "", true, null, [1], { x: 1 }, "1 of abc-2"];
 
 type Sample = Readonly<Record<string, unknown>>;
 
@@ -261,6 +270,10 @@ function compares<T extends string | number>(a: T, operator: FilterOperator, b: 
       return new RegExp(String(b)).test(String(a));
     case "!~":
       return !new RegExp(String(b)).test(String(a));
+    case "has": {
+      const words = (text: string) => text.toLowerCase().split(/[^a-z0-9_]+/);
+      return words(String(b)).filter(Boolean).every((word) => words(String(a)).includes(word));
+    }
   }
 }
 
@@ -273,7 +286,16 @@ const filterTexts = fc.letrec<{ filter: string }>((tie) => ({
       OPERATORS,
       fc.constantFrom("1", "2.5", "-3", "abc", "true", '""', '"1"', "'"),
     ).map((parts) => parts.join(" ")),
-    fc.constantFrom("a ~ b", 'b !~ "^[0-9]"', "a exists", '"odd key" exists'),
+    fc.constantFrom(
+      "a ~ b",
+      'b !~ "^[0-9]"',
+      "a exists",
+      '"odd key" exists',
+      "a has Abc",
+      'b has "ABC, 1"',
+      "a has 2",
+      'b has "a b"',
+    ),
     tie("filter").map((part) => `not ${part}`),
     fc.tuple(tie("filter"), tie("filter")).map(([a, b]) => `(${a} or ${b})`),
     fc.tuple(tie("filter"), tie("filter")).map(([a, b]) => `(${a}) ${b}`),

@@ -7,7 +7,7 @@ const POSITION = { range: { since: 1n, until: 2n ** 64n - 1n }, key: [5n, -1n, 2
 const QUESTION = { query: "logs", options: { text: "timeout", since: 5n } };
 
 function refused(cursor: string, question = QUESTION): void {
-  assert.throws(() => positionOf(question, cursor), (error: unknown) => {
+  assert.throws(() => positionOf(question, cursor, 3), (error: unknown) => {
     assert.ok(error instanceof QueryError);
     assert.equal(error.parameter, "cursor");
     return true;
@@ -19,19 +19,23 @@ Deno.test("a cursor gives back the range and the key it was made of", () => {
   const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
   fc.assert(fc.property(uint64, uint64, fc.array(int64, { minLength: 0 }), (since, until, key) => {
     const position = { range: { since, until }, key: key.slice(0, 6) };
-    assert.deepEqual(positionOf(QUESTION, cursorOf(QUESTION, position)), position);
+    assert.deepEqual(
+      positionOf(QUESTION, cursorOf(QUESTION, position), position.key.length),
+      position,
+    );
   }));
 });
 
 Deno.test("a cursor is taken with another limit, and options in another order or not set", () => {
   const cursor = cursorOf(QUESTION, POSITION);
   const options = { limit: 5, since: 5n, cursor, filter: undefined, text: "timeout" };
-  assert.deepEqual(positionOf({ query: "logs", options }, cursor), POSITION);
+  assert.deepEqual(positionOf({ query: "logs", options }, cursor, 3), POSITION);
 });
 
 Deno.test("a cursor of another query, or of other options, is refused", () => {
   const cursor = cursorOf(QUESTION, POSITION);
   const { query, options } = QUESTION;
+  refused(cursorOf(QUESTION, { ...POSITION, key: [1n, 2n] }));
   refused(cursor, { query: "traces", options });
   refused(cursor, { query, options: { ...options, text: "time" } });
   refused(cursor, { query, options: { ...options, since: 6n } });

@@ -83,7 +83,10 @@ for (const driver of drivers) {
           const within = time === 0n
             ? range.since <= began && now <= range.until
             : range.since <= time && time < range.until;
-          return within && (service === undefined || serviceOf(n) === service) ? [record] : [];
+          // … and no duration.
+          const isRanked = order === "newest" || time > 0n;
+          const isMeant = service === undefined || serviceOf(n) === service;
+          return within && isRanked && isMeant ? [record] : [];
         });
         const found: ScannedRow[] = [];
         let before: bigint[] | undefined;

@@ -43,7 +43,7 @@ const MAX_CURSOR_LENGTH = 1_000;
  * const question = { query: "logs", options: { text: "timeout" } };
  * const position = { range: { since: 0n, until: 9n }, key: [5n, 0n] };
  * const cursor = cursorOf(question, position);
- * assert.deepEqual(positionOf(question, cursor), position);
+ * assert.deepEqual(positionOf(question, cursor, 2), position);
  * ```
  */
 export function cursorOf(question: Question, { range, key }: Position): string {
@@ -54,16 +54,18 @@ export function cursorOf(question: Question, { range, key }: Position): string {
 /**
  * What a cursor says.
  *
+ * @param keyLength How many numbers the key has to have.
  * @throws {QueryError} It is damaged, or of another question.
  */
-export function positionOf(question: Question, cursor: string): Position {
+export function positionOf(question: Question, cursor: string, keyLength: number): Position {
   const text = cursor.length > MAX_CURSOR_LENGTH
     ? ""
     : Buffer.from(cursor, "base64url").toString("latin1");
   const numbers = text.slice(DIGEST_CHARACTERS);
   if (
     text.slice(0, DIGEST_CHARACTERS) !== digestOf(question, numbers) ||
-    !/^\d{1,20}( -?\d{1,20})+$/.test(numbers)
+    !/^\d{1,20}( -?\d{1,20})+$/.test(numbers) ||
+    numbers.split(" ").length !== keyLength + 2
   ) {
     throw new QueryError("cursor", cursor, "damaged, or from a query with other options");
   }

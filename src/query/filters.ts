@@ -4,21 +4,28 @@
  * @module
  */
 
-import { type Filter, type FilterField, type FilterOperator, parseFilter } from "../filter.ts";
+import {
+  type Filter,
+  type FilterField,
+  type FilterOperator,
+  parseFilter,
+  wordsOf,
+} from "../filter.ts";
 import { filterSql } from "../filter_sql.ts";
 import type { Signal } from "../record.ts";
 import { QueryError } from "./query_error.ts";
 
 /**
- * A condition on a field, as the grammar would give it.
+ * A condition on a field, as the grammar would give it; none when there is no value.
  *
  * @param value Nanoseconds for `duration`, 1 to 24 for `severity`, upper case for `kind` and `status`.
  */
 export function field(
   name: FilterField,
   operator: FilterOperator,
-  value: string | number | bigint,
-): Filter {
+  value: string | number | bigint | undefined,
+): Filter | undefined {
+  if (value === undefined) return undefined;
   return {
     kind: "compare",
     target: { kind: "field", name },
@@ -26,6 +33,18 @@ export function field(
     value: String(value),
     isNumber: typeof value !== "string",
   };
+}
+
+/**
+ * The condition that records have all words of a text.
+ *
+ * @throws {QueryError} There is no word in it.
+ */
+export function words(text: string | undefined): Filter | undefined {
+  if (text !== undefined && wordsOf(text).length === 0) {
+    throw new QueryError("text", text, "it has to have a word in it: letters, digits or _");
+  }
+  return field("text", "has", text);
 }
 
 /**

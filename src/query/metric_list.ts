@@ -10,6 +10,7 @@ import { filterSql } from "../filter_sql.ts";
 import type { Database } from "../postgres/database.ts";
 import { cursorOf, positionOf } from "./cursor.ts";
 import { filterOf } from "./filters.ts";
+import { CURSOR_FIELD, FILTER_FIELD, limitField } from "./limits.ts";
 import {
   descriptorOf,
   type DescriptorRow,
@@ -38,11 +39,9 @@ export interface MetricSearch extends RangeOptions, MetricKind {
 export const METRIC_SEARCH = z.object({
   name: z.string().max(4_096).optional().describe("A part of their name, in either case"),
   ...KIND_FIELDS,
-  filter: z.string().optional().describe(
-    "Those with a series that this chooses, in the grammar of filters",
-  ),
-  limit: z.int().min(1).max(1_000).default(100).describe("How many at most"),
-  cursor: z.string().optional().describe("Where the page begins: the cursor of the page before"),
+  filter: FILTER_FIELD,
+  limit: limitField(100),
+  cursor: CURSOR_FIELD,
   ...RANGE_FIELDS,
 });
 
@@ -98,7 +97,7 @@ export async function listMetrics(
 ): Promise<MetricPage> {
   const asked = checked(METRIC_SEARCH, search);
   const question = { query: "metrics", options: search };
-  const position = asked.cursor === undefined ? undefined : positionOf(question, asked.cursor);
+  const position = asked.cursor === undefined ? undefined : positionOf(question, asked.cursor, 1);
   const range = position?.range ?? rangeOf(asked);
   const filter = filterOf("metrics", asked.filter);
   const where = new Conditions();

@@ -20,6 +20,7 @@ import type { Signal } from "../record.ts";
 import { Candidates, inUnits, rangeOfUnits } from "./candidates.ts";
 import { needOf } from "./needs.ts";
 import { type QuickLook, quickLooks } from "./own_values.ts";
+import { storedSpanId } from "./limits.ts";
 import type { TimeRange } from "./range.ts";
 
 /** What to search. */
@@ -30,10 +31,14 @@ export interface Scan {
   readonly filter: Filter;
   /** When they were; of records without a time, when they arrived. */
   readonly range: TimeRange;
+  /** Only of this trace. Of spans and log records. */
+  readonly traceId?: string | undefined;
+  /** Only of this span. Of spans and log records. */
+  readonly spanId?: string | undefined;
   /** How many rows at most. */
   readonly limit: number;
   /** `slowest` orders spans by duration. @default {"newest"} */
-  readonly order?: "newest" | "slowest";
+  readonly order?: "newest" | "slowest" | undefined;
   /** Only what comes behind the row of this key; see {@linkcode scanKey}. */
   readonly before?: readonly bigint[] | undefined;
   /** Whether only ids (`trace_id`, `span_id`, `duration_ns`) and the key are wanted. @default {false} */
@@ -76,6 +81,8 @@ const SOURCES: Readonly<Record<Signal, Source>> = {
  */
 export async function scan(reader: Queryable, search: Scan): Promise<ScannedRow[]> {
   const { range, limit, before } = search;
+  // Those of a trace are few, and an index has them.
+  if (search.traceId !== undefined) return await rowsOf(reader, search, range, limit);
   let end = before === undefined || search.order === "slowest"
     ? range.until
     : min(range.until, (before[0]! + 1n) * MICROSECOND);
@@ -104,6 +111,25 @@ export async function scan(reader: Queryable, search: Scan): Promise<ScannedRow[
     }
   }
   return rows;
+}
+
+/**
+ * Which of these traces have a row up to that of the key `before`: a search that goes on behind it has
+ * given them already.
+ */
+export async function tracesGiven(
+  reader: Queryable,
+  { filter, range, order, before }: Scan & { readonly before: readonly bigint[] },
+  traceIds: readonly string[],
+): Promise<Set<string>> {
+  const where = rowsWhere({ signal: "traces", filter, order }, range);
+  where.add("t.trace_id = any ($::uuid[])", traceIds);
+  where.addSql(`not (${behind(before, where)})`);
+  const rows = await reader.query<{ trace_id: string }>(
+    `select distinct t.trace_id ${fromOf("traces")} ${where.sql}`,
+    where.parameters,
+  );
+  return new Set(rows.map(({ trace_id }) => trace_id));
 }
 
 /** What {@linkcode Scan.before} wants, to go on behind this row. */
@@ -197,23 +223,45 @@ function merged(
     .filter((row, n, rows) => n === 0 || compareKeys(row, rows[n - 1]!, order) !== 0);
 }
 
+/** FROM, with all that conditions may ask for. What is joined and not asked for costs nothing. */
+export function fromOf(signal: Signal): string {
+  const { table, select } = SOURCES[signal];
+  return select.slice(select.indexOf(`from otel_data.${table} t`));
+}
+
+/** The conditions of a search, without its position. */
+export function rowsWhere(
+  { signal, filter, traceId, spanId, order }: Pick<
+    Scan,
+    "signal" | "filter" | "traceId" | "spanId" | "order"
+  >,
+  range: TimeRange,
+): Conditions {
+  const where = new Conditions();
+  where.time(range);
+  if (traceId !== undefined) where.add("t.trace_id = $::uuid", traceId);
+  if (spanId !== undefined) where.add("t.span_id = $::bigint", storedSpanId(spanId));
+  // What came without a start has no duration.
+  if (order === "slowest") where.addSql("t.time_frac >= 0");
+  where.addSql(filterSql(filter, signal, (value) => where.parameter(value)));
+  return where;
+}
+
 async function rowsOf(
   reader: Queryable,
-  { signal, filter, order, before, idsOnly }: Scan,
+  search: Scan,
   range: TimeRange,
   limit: number,
   narrow?: QuickLook,
 ): Promise<ScannedRow[]> {
+  const { signal, order, before, idsOnly } = search;
   const { table, select, ids } = SOURCES[signal];
-  const from = select.slice(select.indexOf(`from otel_data.${table} t`));
-  const where = new Conditions();
-  where.time(range);
-  where.addSql(filterSql(filter, signal, (value) => where.parameter(value)));
+  const where = rowsWhere(search, range);
   if (before !== undefined) where.addSql(behind(before, where));
   narrow?.(where);
   const duration = order === "slowest" ? "t.duration_ns desc, " : "";
   // What is not needed to choose rows is joined to the few that were chosen.
-  const chosen = `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${from}
+  const chosen = `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${fromOf(signal)}
     ${where.sql} order by ${duration}t.time desc, t.time_frac desc, t.ctid desc
     limit ${where.parameter(limit)}::int) t`;
   const columns = idsOnly

@@ -1,0 +1,234 @@
+/**
+ * One trace: its spans as a tree, with the log records and points that name it.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { Conditions } from "../conditions.ts";
+import type { Database, Queryable } from "../postgres/database.ts";
+import {
+  logOf,
+  metricOf,
+  SELECT_LOGS,
+  SELECT_POINTS,
+  SELECT_SPANS,
+  spanOf,
+  type Stored,
+} from "../postgres/stored.ts";
+import type { KeyValue, LogRecord, Metric, Span } from "../record.ts";
+import { TRACE_ID } from "./limits.ts";
+import { checked } from "./query_error.ts";
+import { reading, type ReadOptions } from "./reading.ts";
+import { around } from "./trace_summaries.ts";
+
+/** Which trace to read, and how much of it. */
+export interface TraceQuery {
+  /** 32 hex digits; dashes are allowed. */
+  readonly traceId: string;
+  /** How many spans at most, the earliest ones, 1 to 100,000. @default {10_000} */
+  readonly maxSpans?: number | undefined;
+  /** How many log records at most, the earliest ones, 0 to 10,000. @default {1_000} */
+  readonly maxLogs?: number | undefined;
+  /** How many points with exemplars at most, 0 to 1,000. @default {100} */
+  readonly maxPoints?: number | undefined;
+}
+
+/** The options of {@linkcode getTraceTree}. */
+export const TRACE_QUERY = z.object({
+  traceId: TRACE_ID,
+  maxSpans: z.int().min(1).max(100_000).default(10_000).describe(
+    "How many spans at most, the earliest ones, 1 to 100,000. Default: 10,000",
+  ),
+  maxLogs: z.int().min(0).max(10_000).default(1_000).describe(
+    "How many log records at most, the earliest ones, 0 to 10,000. Default: 1,000",
+  ),
+  maxPoints: z.int().min(0).max(1_000).default(100).describe(
+    "How many points with exemplars of the trace at most, 0 to 1,000. Default: 100",
+  ),
+});
+
+/** A trace. */
+export interface TraceTree {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** Start of the first span, in nanoseconds since 1970; 0 when no span came with one. */
+  readonly startUnixNano: bigint;
+  /** From there to the end of the last span, in nanoseconds. */
+  readonly durationNs: bigint;
+  /** Its spans: each comes behind its parent, siblings by start. */
+  readonly spans: readonly TreeSpan[];
+  /** Whether there are more spans. */
+  readonly hasMoreSpans: boolean;
+  /** Log records that name the trace, by time. */
+  readonly logs: readonly Stored<LogRecord>[];
+  /** Whether there are more log records. */
+  readonly hasMoreLogs: boolean;
+  /**
+   * Metrics with one point each, which has an exemplar that names the trace, by time; taken while the
+   * trace lasted or a quarter of an hour before or after.
+   */
+  readonly points: readonly Stored<Metric>[];
+}
+
+/** A span in its tree. */
+export interface TreeSpan extends Stored<Span> {
+  /** Resource attribute `service.name`, empty for none. */
+  readonly service: string;
+  /** 0 for a root. */
+  readonly depth: number;
+  /** Where its parent is among the spans. Undefined for a root. */
+  readonly parent: number | undefined;
+  /** Whether it names a parent that is not there, or stands in a circle that was cut before it. */
+  readonly isOrphan: boolean;
+}
+
+/**
+ * Reads a trace, wherever in time it is.
+ *
+ * @returns Undefined when nothing is stored of it.
+ * @throws {QueryError} An option is wrong.
+ * @throws {QueryTimeoutError} It took too long.
+ *
+ * @example None yet
+ * ```ts
+ * import { pglite } from "../postgres/pglite.ts";
+ * import { migrate } from "../postgres/migrate.ts";
+ * import assert from "node:assert/strict";
+ *
+ * await using database = pglite("memory://");
+ * await migrate(database);
+ * const traceId = "5b8efff798038103d269b633813fc60c";
+ * assert.equal(await getTraceTree(database, { traceId }), undefined);
+ * ```
+ */
+export async function getTraceTree(
+  database: Database,
+  query: TraceQuery,
+  options: ReadOptions = {},
+): Promise<TraceTree | undefined> {
+  const { traceId, maxSpans, maxLogs, maxPoints } = checked(TRACE_QUERY, query);
+  return await reading(database, options, async (reader) => {
+    const found = await ofTrace(reader, SELECT_SPANS, traceId, maxSpans, ", t.span_id");
+    const told = await ofTrace(reader, SELECT_LOGS, traceId, maxLogs);
+    if (found.rows.length === 0 && told.rows.length === 0) return undefined;
+    const spans = treeOf(found.rows.map(spanOf));
+    const { startUnixNano, endUnixNano } = extentOf(spans);
+    const range = around({ since: startUnixNano, until: endUnixNano + 1n });
+    const points = startUnixNano === 0n || maxPoints === 0
+      ? []
+      : await pointsOf(reader, traceId, range, maxPoints);
+    return {
+      traceId,
+      startUnixNano,
+      durationNs: endUnixNano - startUnixNano,
+      spans,
+      hasMoreSpans: found.hasMore,
+      logs: told.rows.map(logOf),
+      hasMoreLogs: told.hasMore,
+      points,
+    };
+  });
+}
+
+async function ofTrace(reader: Queryable, select: string, traceId: string, most: number, by = "") {
+  const rows = await reader.query(
+    `${select} where t.trace_id = $1::uuid order by t.time, t.time_frac${by} limit $2::int`,
+    [traceId, most + 1],
+  );
+  return { rows: rows.slice(0, most), hasMore: rows.length > most };
+}
+
+async function pointsOf(
+  reader: Queryable,
+  traceId: string,
+  range: { readonly since: bigint; readonly until: bigint },
+  most: number,
+): Promise<Stored<Metric>[]> {
+  const where = new Conditions();
+  where.time(range);
+  where.add("t.exemplars @> $::jsonb", JSON.stringify([{ traceId }]));
+  const rows = await reader.query(
+    `${SELECT_POINTS} ${where.sql} order by t.time, t.time_frac, t.series_id
+     limit ${where.parameter(most)}::int`,
+    where.parameters,
+  );
+  return rows.map(metricOf);
+}
+
+/** When spans begin and end, as far as they say so. */
+function extentOf(spans: readonly Stored<Span>[]): {
+  readonly startUnixNano: bigint;
+  readonly endUnixNano: bigint;
+} {
+  let start = 0n;
+  let end = 0n;
+  for (const { record: { startTimeUnixNano, endTimeUnixNano } } of spans) {
+    if (startTimeUnixNano === 0n) continue;
+    if (start === 0n || startTimeUnixNano < start) start = startTimeUnixNano;
+    const last = endTimeUnixNano > startTimeUnixNano ? endTimeUnixNano : startTimeUnixNano;
+    if (last > end) end = last;
+  }
+  return { startUnixNano: start, endUnixNano: end };
+}
+
+/**
+ * Puts spans in the order of their tree. Each is there once: of several with one id the first is the
+ * parent, a circle is cut before its first span.
+ *
+ * @param spans By start.
+ */
+export function treeOf(spans: readonly Stored<Span>[]): TreeSpan[] {
+  const byId = new Map<string, Stored<Span>>();
+  for (const span of spans) {
+    if (!byId.has(span.record.spanId)) byId.set(span.record.spanId, span);
+  }
+  const children = new Map<Stored<Span>, Stored<Span>[]>();
+  const roots: Stored<Span>[] = [];
+  for (const span of spans) {
+    const parent = byId.get(span.record.parentSpanId);
+    const siblings = parent === undefined ? roots : children.get(parent);
+    if (siblings === undefined) children.set(parent!, [span]);
+    else siblings.push(span);
+  }
+  const tree: TreeSpan[] = [];
+  const placed = new Set<Stored<Span>>();
+  // No recursion: a trace may be as deep as it is long.
+  const place = (root: Stored<Span>) => {
+    const open = [{ span: root, depth: 0, parent: undefined as number | undefined }];
+    while (open.length > 0) {
+      const { span, depth, parent } = open.pop()!;
+      if (placed.has(span)) continue;
+      placed.add(span);
+      const isOrphan = parent === undefined && span.record.parentSpanId !== "";
+      const service = serviceOf(span.resource.attributes);
+      const at = tree.push({ ...span, service, depth, parent, isOrphan }) - 1;
+      for (const child of children.get(span)?.toReversed() ?? []) {
+        open.push({ span: child, depth: depth + 1, parent: at });
+      }
+    }
+  };
+  for (const root of roots) place(root);
+  // What no root leads to hangs on a circle.
+  for (const span of spans) {
+    if (placed.has(span)) continue;
+    const circle = circleAbove(span, (of) => byId.get(of.record.parentSpanId)!);
+    place(spans.find((one) => circle.has(one))!);
+  }
+  return tree;
+}
+
+/** The circle that one comes to who goes from parent to parent. */
+function circleAbove<T>(from: T, parentOf: (of: T) => T): Set<T> {
+  const passed = new Set<T>();
+  let at = from;
+  for (; !passed.has(at); at = parentOf(at)) passed.add(at);
+  const circle = new Set<T>();
+  for (; !circle.has(at); at = parentOf(at)) circle.add(at);
+  return circle;
+}
+
+/** The value of `service.name`, empty for none. */
+export function serviceOf(attributes: readonly KeyValue[]): string {
+  return attributes.findLast(({ key }) => key === "service.name")?.value?.stringValue ?? "";
+}
