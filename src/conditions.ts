@@ -22,8 +22,13 @@ import type { SqlValue } from "./postgres/database.ts";
  */
 export class Conditions {
   /** What stands for `$1`, `$2`, … */
-  readonly parameters: SqlValue[] = [];
+  readonly parameters: SqlValue[];
   readonly #terms: string[] = [];
+
+  /** @param parameters Those of other conditions in the same statement; new ones are added to them. */
+  constructor(parameters: SqlValue[] = []) {
+    this.parameters = parameters;
+  }
 
   /** The WHERE clause; empty when there is no condition. */
   get sql(): string {

@@ -57,6 +57,56 @@ export {
   searchLogs,
 } from "./query/logs.ts";
 export {
+  listOperations,
+  listServices,
+  OPERATION_SEARCH,
+  type OperationInfo,
+  type OperationList,
+  type OperationSearch,
+  SERVICE_SEARCH,
+  type ServiceInfo,
+  type ServiceList,
+  type ServiceSearch,
+} from "./query/services.ts";
+export {
+  countRequests,
+  REQUEST_QUERY,
+  type RequestCounts,
+  type RequestGroup,
+  type RequestNumbers,
+  type RequestOrder,
+  type RequestQuery,
+  type RequestStep,
+} from "./query/requests.ts";
+export {
+  getServiceGraph,
+  SERVICE_GRAPH_QUERY,
+  type ServiceEdge,
+  type ServiceGraph,
+  type ServiceGraphQuery,
+} from "./query/service_graph.ts";
+export {
+  ERROR_QUERY,
+  type ErrorGroup,
+  type ErrorGroups,
+  type ErrorQuery,
+  groupErrors,
+} from "./query/error_groups.ts";
+export {
+  findSimilarTraces,
+  SIMILAR_QUERY,
+  type SimilarQuery,
+  type SimilarTraces,
+} from "./query/similar.ts";
+export {
+  COMPARE_QUERY,
+  type ComparedSide,
+  type ComparedSpan,
+  type CompareQuery,
+  compareTraces,
+  type TraceComparison,
+} from "./query/compare.ts";
+export {
   METRIC_QUERY,
   type MetricAnswer,
   type MetricLine,

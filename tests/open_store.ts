@@ -50,8 +50,10 @@ export function observed(database: Database): { database: Database; asked: Asked
     parameters?: readonly SqlValue[],
     options?: { readonly signal?: AbortSignal },
   ) => {
+    // Whoever asks may use them again.
+    const given = [...parameters ?? []];
     const rows = await queryable.query<R>(sql, parameters, options);
-    asked.push({ sql, rows: rows.length, parameters: parameters ?? [] });
+    asked.push({ sql, rows: rows.length, parameters: given });
     return rows;
   };
   return {

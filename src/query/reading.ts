@@ -60,8 +60,9 @@ export async function reading<T>(
     return await database.transaction(async (transaction) => {
       timer = setTimeout(() => ending.abort(new QueryTimeoutError(timeoutMs)), timeoutMs);
       await transaction.query(
+        // To compile them takes longer than most of them do.
         `select set_config('transaction_read_only', 'on', true),
-           set_config('statement_timeout', $1, true)`,
+           set_config('statement_timeout', $1, true), set_config('jit', 'off', true)`,
         [String(timeoutMs)],
       );
       return await run(transaction);
