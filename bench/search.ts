@@ -76,7 +76,8 @@ async function questions(database: Database): Promise<Question[]> {
   const search = (
     signal: "traces" | "logs",
     text: string,
-    range = { since: nanos(START_MS), until: nanos(END_MS) },
+    // With what is stored meanwhile.
+    range = { since: nanos(START_MS), until: nanos(END_MS + DAY_MS) },
     order: "newest" | "slowest" = "newest",
   ) =>
     reading(
@@ -269,6 +270,7 @@ async function main(): Promise<void> {
       stdout: "null",
     }).spawn();
     try {
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
       await measured(database, `While ${options.load} spans a second are stored`);
     } finally {
       load.kill();
