@@ -27,7 +27,7 @@ const RECORDS = 512;
 const REQUESTS_A_BATCH = 16;
 const BODIES = 40;
 /** Batches after which the background would look whether there is something to sign. */
-const SIGN_EVERY = 25;
+const SIGN_EVERY = 6;
 
 type Searched = "traces" | "logs";
 

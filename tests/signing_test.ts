@@ -142,9 +142,9 @@ for (const driver of drivers) {
     );
     const signal = AbortSignal.timeout(60_000);
     const signer = new Signer(database, signal);
-    signer.stored({ traces: 60_000, logs: 0, metrics: 60_000 });
+    signer.stored({ traces: 30_000, logs: 0, metrics: 60_000 });
     assert.equal((await counts(database)).signatures, 0);
-    signer.stored({ traces: 30_000, logs: 10_000, metrics: 0 });
+    signer.stored({ traces: 10_000, logs: 10_000, metrics: 0 });
     while ((await counts(database)).signatures === 0) signal.throwIfAborted();
     assert.equal((await counts(database)).terms, 0);
     assert.deepEqual(await found(database, "order = order-7"), [7_000]);

@@ -17,7 +17,7 @@ export const SIGNATURE_TERM_BYTES: number = UNITS * UNIT_TERMS * 4 * 7 / 8;
 /** Rows of terms that are worth a signature, however little is in them: to go through costs by the row. */
 const SIGNATURE_TERM_ROWS = 16_384;
 /** Records after which it is worth to look whether there is something to sign. */
-const SIGN_EVERY = 100_000;
+const SIGN_EVERY = 50_000;
 /** Smaller partitions are read whole as fast. */
 const MIN_ANALYZED_PAGES = 1_000;
 /** Two at once would do the same work. */
