@@ -7,6 +7,8 @@
  * else tells them apart; what moves them (`ensure`, out of the default partition) moves all rows of a
  * time, and then those of one time are read twice rather than not at all.
  *
+ * Where terms tell what rows need (`needs.ts`), only granules are looked at that may have it.
+ *
  * @module
  */
 
