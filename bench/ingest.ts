@@ -9,8 +9,11 @@ import { allowedCpus } from "./processes.ts";
 import { ingest } from "./row_ingest.ts";
 import { latency } from "./row_latency.ts";
 import { memory } from "./row_memory.ts";
+import { partitions } from "./row_partitions.ts";
 import { embedded } from "./row_pglite.ts";
 import { size } from "./row_size.ts";
+import { upkeep } from "./row_upkeep.ts";
+import { volume } from "./row_volume.ts";
 import { cardinality, encodings, shape } from "./row_ways.ts";
 import { HELP, readSettings, type RowName, type Settings } from "./settings.ts";
 import { drawLines, type Line } from "./table.ts";
@@ -21,6 +24,9 @@ const MEASURE: Readonly<Record<RowName, (bench: Bench) => Promise<Line[]>>> = {
   encodings,
   cardinality,
   shape,
+  partitions,
+  volume,
+  upkeep,
   size,
   memory,
   pglite: embedded,

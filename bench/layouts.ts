@@ -26,6 +26,11 @@ const TABLES: Readonly<Record<Signal, string>> = {
 
 const SCHEMAS: Readonly<Record<Layout, string>> = { ours: "otel_data", plain: "plain" };
 
+/** The name of that table in either schema, and in our functions. */
+export function signalTable(signal: Signal): string {
+  return TABLES[signal];
+}
+
 /** The table with the records of a signal. */
 export function tableOf(layout: Layout, signal: Signal): string {
   return `${SCHEMAS[layout]}.${TABLES[signal]}`;

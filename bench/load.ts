@@ -28,6 +28,8 @@ export interface Form {
   readonly shape: Shape;
   /** When the records happened, in nanoseconds since 1970 as text. */
   readonly startUnixNano: string;
+  /** Of how many days before that every tenth request is. @default {0} none is late */
+  readonly lateDays?: number;
 }
 
 /** One run. */
@@ -63,6 +65,8 @@ export interface LoadCommand {
 /** Records of the bodies that are made; they are sent again and again with other values. */
 const DISTINCT_RECORDS = 16_384;
 const MAX_BODIES = 2_048;
+const LATE_EVERY = 10;
+const DAY_NANOS = 86_400e9;
 /** A refused request is sent again after so long, unless the answer says otherwise. */
 const REFUSED_MS = 100;
 
@@ -127,10 +131,21 @@ class Messages {
   }
 }
 
-function prepare(form: Form, requests: number): Prepared {
-  const { signal, encoding, batch: records, shape, startUnixNano } = form;
-  const bodies = Math.max(Math.ceil(DISTINCT_RECORDS / records), 4 * shape.services);
+/** How much later than the earliest one the request of that number is. */
+export function laterNanos(
+  request: number,
+  { batch, shape, lateDays = 0 }: Pick<Form, "batch" | "shape" | "lateDays">,
+): number {
   // Each service goes on in time where its last request ended.
+  const progress = Math.floor(request / shape.services) * batch * RECORD_NANOS;
+  const isLate = lateDays > 0 && request % LATE_EVERY === 0;
+  const day = isLate ? request / LATE_EVERY % lateDays : lateDays;
+  return progress + day * DAY_NANOS;
+}
+
+function prepare(form: Form, requests: number): Prepared {
+  const { signal, encoding, batch: records, shape, startUnixNano, lateDays = 0 } = form;
+  const bodies = Math.max(Math.ceil(DISTINCT_RECORDS / records), 4 * shape.services);
   let sent = 0;
   return {
     bodies: varyingBodies({
@@ -139,9 +154,10 @@ function prepare(form: Form, requests: number): Prepared {
       bodies: Math.min(bodies, MAX_BODIES, requests),
       records,
       shape,
-      startUnixNano: BigInt(startUnixNano),
+      // The earliest that is sent: bodies are only ever made later.
+      startUnixNano: BigInt(startUnixNano) - BigInt(lateDays * DAY_NANOS),
     }),
-    laterNanos: () => Math.floor(sent++ / shape.services) * records * RECORD_NANOS,
+    laterNanos: () => laterNanos(sent++, form),
   };
 }
 

@@ -35,6 +35,16 @@ export interface Arrival {
   readonly report: LoadReport;
 }
 
+/** Which road. */
+export interface RoadOptions {
+  /** The database. @default "server" */
+  readonly kind?: "server" | "embedded";
+  /** When the records will have happened. @default now */
+  readonly at?: Date;
+  /** What the collector is told besides. @default nothing */
+  readonly args?: readonly string[];
+}
+
 const DAY_MS = 86_400_000;
 
 /** How often a collector is asked whether it is done, in milliseconds. */
@@ -67,20 +77,13 @@ export class Road implements AsyncDisposable {
     bench.abort.addEventListener("abort", this.#kill);
   }
 
-  /**
-   * Starts a collector on an empty database.
-   *
-   * @param at When the records will have happened.
-   */
-  static async open(
-    bench: Bench,
-    kind: "server" | "embedded" = "server",
-    at: Date = new Date(),
-  ): Promise<Road> {
+  /** Starts a collector on an empty database. */
+  static async open(bench: Bench, options: RoadOptions = {}): Promise<Road> {
+    const { kind = "server", at = new Date(), args: more = [] } = options;
     bench.abort.throwIfAborted();
     const url = kind === "server" ? await bench.newDatabase() : undefined;
     const dataDir = await Deno.makeTempDir({ dir: bench.folder, prefix: "data-" });
-    const args = url === undefined ? [] : ["--database", url];
+    const args = [...more, ...url === undefined ? [] : ["--database", url]];
     await using starting = new AsyncDisposableStack();
     const collector = await startCollector({ args, dataDir });
     const road = starting.use(new Road(bench, collector, { dataDir, url, at }));
@@ -138,6 +141,19 @@ export class Road implements AsyncDisposable {
       throw new Error(`Cannot measure: of ${report!.records} ${signal} ${stored} were stored`);
     }
     return { sample, report: report! };
+  }
+
+  /** Has the collector look after its partitions, and returns how many of them it sealed. */
+  async maintain(): Promise<number> {
+    const response = await fetch(`${this.#collector.url}/api/maintain`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+      signal: this.#bench.abort,
+    });
+    const answer = await response.text();
+    if (!response.ok) throw new Error(`Cannot maintain: ${response.status} ${answer}`);
+    return JSON.parse(answer).sealed;
   }
 
   /** Stops the collector as an operator would, so that another may have its folder. */

@@ -14,7 +14,7 @@ export async function memory(bench: Bench): Promise<Line[]> {
   const lines: Line[] = [];
   for (const kind of ["server", "embedded"] as const) {
     say(`memory with ${kind === "server" ? "a server" : "the embedded database"}`);
-    await using road = await Road.open(bench, kind);
+    await using road = await Road.open(bench, { kind });
     for (const signal of bench.settings.signals) await road.run({ signal });
     const peak = await road.peakBytes() / 1e6;
     lines.push({

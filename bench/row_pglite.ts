@@ -28,7 +28,7 @@ export async function embedded(bench: Bench): Promise<Line[]> {
     const copies: Sample[] = [];
     for (let n = 0; n < alternations; n++) {
       say(`PGlite, ${RECORDS[signal]}: ${n + 1} of ${alternations}`);
-      await using road = await Road.open(bench, "embedded");
+      await using road = await Road.open(bench, { kind: "embedded" });
       await road.run({ signal, records: records / 2 });
       all.push((await road.run({ signal, records })).sample);
       await road.stop();

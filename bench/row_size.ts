@@ -34,7 +34,7 @@ export async function size(bench: Bench): Promise<Line[]> {
 async function sizeOf(bench: Bench, signal: Signal): Promise<Line[]> {
   // Noon of the day before yesterday: that day is over, and nothing of it is in the next one.
   const at = new Date(Math.floor(Date.now() / DAY_MS - 2) * DAY_MS + DAY_MS / 2);
-  await using road = await Road.open(bench, "server", at);
+  await using road = await Road.open(bench, { at });
   const { database, url, dataDir } = road;
   const { report: { records } } = await road.run({ signal });
   const measure = async () => ({

@@ -6,10 +6,11 @@
  */
 
 import type { Signal } from "../src/record.ts";
-import { type Bench, say } from "./bench.ts";
+import type { Bench } from "./bench.ts";
+import { inTurn, type Pairs } from "./in_turn.ts";
 import { emptied, RECORDS } from "./layouts.ts";
 import { Road, type Trip } from "./road.ts";
-import { comparison, type Goal, type Line, type Sample } from "./table.ts";
+import { comparison, type Goal, type Line } from "./table.ts";
 
 /** A way and what it may cost. */
 interface Way {
@@ -93,23 +94,14 @@ async function alternate(
   signal: Signal,
   { trip, usual = {} }: Way,
   what: string,
-): Promise<{ ours: Sample[]; baseline: Sample[] }> {
-  const { alternations } = bench.settings;
+): Promise<Pairs> {
   await using road = await Road.open(bench);
-  const ours: Sample[] = [];
-  const baseline: Sample[] = [];
-  const steps = [
-    async () => ours.push((await road.run({ ...trip, signal })).sample),
-    async () => baseline.push((await road.run({ ...usual, signal })).sample),
-  ];
-  say(`${what}, ${RECORDS[signal]}: warming up`);
-  // The first round warms up both.
-  for (let n = 0; n <= alternations; n++) {
-    for (let step = 0; step < steps.length; step++) {
-      await emptied(road.database, signal);
-      await steps[(n + step) % steps.length]!();
-    }
-    say(`${what}, ${RECORDS[signal]}: ${n} of ${alternations}`);
-  }
-  return { ours: ours.slice(1), baseline: baseline.slice(1) };
+  const run = async (way: Way["trip"]) => {
+    await emptied(road.database, signal);
+    return (await road.run({ ...way, signal })).sample;
+  };
+  return await inTurn(bench, `${what}, ${RECORDS[signal]}`, {
+    ours: () => run(trip),
+    baseline: () => run(usual),
+  });
 }

@@ -15,6 +15,9 @@ export const ROWS = [
   "encodings",
   "cardinality",
   "shape",
+  "partitions",
+  "volume",
+  "upkeep",
   "size",
   "memory",
   "pglite",
@@ -59,6 +62,11 @@ const FLAGS = {
   },
   connections: { schema: count(1_000), default: "16", about: "of the sender" },
   batch: { schema: count(8_192), default: "512", about: "records of a request" },
+  volume: {
+    schema: count(1_000),
+    default: "5",
+    about: "million rows that are there before, in the row of that name",
+  },
   seconds: { schema: count(3_600), default: "10", about: "how long latency is looked at" },
   dir: {
     schema: z.string(),
@@ -80,6 +88,8 @@ export interface Settings {
   readonly records: number;
   readonly connections: number;
   readonly batch: number;
+  /** Millions of rows. */
+  readonly volume: number;
   readonly seconds: number;
   /** Undefined for the folder of temporary files. */
   readonly dir: string | undefined;
@@ -129,6 +139,7 @@ export function readSettings(args: string[]): Settings | undefined {
     records: read("records"),
     connections: read("connections"),
     batch: read("batch"),
+    volume: read("volume"),
     seconds: read("seconds"),
     dir: read("dir") || undefined,
     cpus: read("cpus") || undefined,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { drawLines, type Line, spreadOf } from "../bench/table.ts";
+import { laterNanos } from "../bench/load.ts";
 import { readSettings } from "../bench/settings.ts";
 import { seeded, TYPICAL } from "../bench/telemetry.ts";
 import { type BodyOptions, varyingBodies, type VaryingBody } from "../bench/varying_body.ts";
@@ -82,6 +83,18 @@ Deno.test("times that are later by more than 32 bits hold carry on", () => {
   }
 });
 
+Deno.test("every tenth request is late when it is to be, of each of the days before in turn", () => {
+  const form = { batch: 100, shape: TYPICAL };
+  const days = Array.from(
+    { length: 40 },
+    (_, n) => Math.floor(laterNanos(n, { ...form, lateDays: 3 }) / 86_400e9),
+  );
+  assert.deepEqual(days.filter((_, n) => n % 10 === 0), [0, 1, 2, 0]);
+  assert.deepEqual(new Set(days.filter((_, n) => n % 10 !== 0)), new Set([3]));
+  assert.equal(laterNanos(40, form), 4 * 100 * 1e6);
+  assert.equal(laterNanos(41, { ...form, lateDays: 3 }) - 3 * 86_400e9, laterNanos(41, form));
+});
+
 Deno.test("a body of any signal and size is another one at each sending and is valid OTLP", () => {
   for (const signal of ["traces", "logs", "metrics"] as const) {
     for (const records of [1, 17]) {
@@ -141,6 +154,7 @@ Deno.test("the command line names the option that makes no sense, and its value"
   assert.throws(() => readSettings(["--records", "many"]), /--records many/);
   assert.throws(() => readSettings(["--rows", "ingest,speed"]), /--rows ingest,speed/);
   assert.throws(() => readSettings(["--batch", "9000"]), /--batch 9000/);
+  assert.throws(() => readSettings(["--volume", "0.5"]), /--volume 0.5/);
   assert.throws(() => readSettings(["--bogus"]), /--bogus/);
   assert.equal(readSettings(["--help"]), undefined);
   assert.deepEqual(readSettings(["--rows", "size,ingest"])?.rows, ["ingest", "size"]);
