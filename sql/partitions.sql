@@ -218,7 +218,11 @@ begin
     join pg_class c on c.oid = i.indexrelid
     join pg_am a on a.oid = c.relam
     where i.indrelid = format('otel_data.%I', partition)::regclass and i.indisvalid and a.amname = 'btree';
-  return next format('reindex table%s otel_data.%I', how, partition);
+  -- One by one, so that others can have the machine in between.
+  return query
+    select format('reindex index%s otel_data.%I', how, c.relname)
+    from pg_index i join pg_class c on c.oid = i.indexrelid
+    where i.indrelid = format('otel_data.%I', partition)::regclass and i.indisvalid;
   if errors is not null then
     return next format(
       'create index%s if not exists %I on otel_data.%I (service_id, time) where %s',

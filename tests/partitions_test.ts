@@ -827,3 +827,13 @@ Deno.test("upkeep of an embedded database lets a read of a time range pass over 
   await partitions.maintain();
   assert.ok(await passedOver() > 50_000);
 });
+
+Deno.test("a share of sealing that is none is refused by its name", () => {
+  const database = {} as Database;
+  for (const sealingShare of [0, -1, 1.5, NaN]) {
+    assert.throws(
+      () => new Partitions(database, { width: "day", retentionDays: 1, sealingShare }),
+      new RegExp(`sealingShare is ${sealingShare},`),
+    );
+  }
+});

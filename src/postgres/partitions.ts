@@ -9,6 +9,7 @@
  * @module
  */
 
+import { setTimeout } from "node:timers/promises";
 import type { Signal } from "../record.ts";
 import { withRetry } from "../retry.ts";
 import type { Database } from "./database.ts";
@@ -25,6 +26,11 @@ export interface PartitionsOptions {
   readonly clock?: () => number;
   /** How often `maintain` tries to get a lock before it leaves the work for later. @default {5} */
   readonly lockAttempts?: number;
+  /**
+   * For which part of the time `maintain` keeps the database busy with sealing, above 0 and up to 1: after
+   * each step it rests, so that records that come in meanwhile have most of the machine. @default {0.25}
+   */
+  readonly sealingShare?: number;
 }
 
 /** Something that could not be done and is left for the next `maintain`. */
@@ -77,6 +83,7 @@ const ON_DEMAND_AGAIN_MS = 60_000;
 /** Ingest waits for what is made on demand, so it tries less often than `maintain`. */
 const ON_DEMAND_ATTEMPTS = 2;
 const LOCK_ATTEMPTS = 5;
+const SEALING_SHARE = 0.25;
 /** Between two attempts others get their turn, so the pause is never much shorter. */
 const PAUSE = { initialDelayMs: 250, maxDelayMs: 1_000, jitter: 0.5 };
 /** At most so many hours a call, which bounds how long it holds its locks. */
@@ -100,17 +107,23 @@ export class Partitions {
   readonly #retentionMs: number;
   readonly #clock: () => number;
   readonly #lockAttempts: number;
+  readonly #sealingShare: number;
   /** The ranges known to have a partition, newest first. */
   readonly #known: Record<Signal, readonly Range[]> = { traces: [], logs: [], metrics: [] };
   /** Until when records that lack a partition go to the default one. */
   readonly #notBefore: Record<Signal, number> = { traces: 0, logs: 0, metrics: 0 };
 
-  /** @throws {RangeError} If `retentionDays` is not a positive number. */
+  /** @throws {RangeError} If `retentionDays` is not a positive number, or `sealingShare` out of range. */
   constructor(database: Database, options: PartitionsOptions) {
-    const { width, retentionDays, clock, lockAttempts } = options;
+    const { width, retentionDays, clock, lockAttempts, sealingShare = SEALING_SHARE } = options;
     if (!(retentionDays > 0)) {
       throw new RangeError(
         `Cannot keep partitions: retentionDays is ${retentionDays}, not above 0`,
+      );
+    }
+    if (!(sealingShare > 0 && sealingShare <= 1)) {
+      throw new RangeError(
+        `Cannot keep partitions: sealingShare is ${sealingShare}, not above 0 and up to 1`,
       );
     }
     this.#database = database;
@@ -118,6 +131,7 @@ export class Partitions {
     this.#retentionMs = retentionDays * DAY_MS;
     this.#clock = clock ?? Date.now;
     this.#lockAttempts = lockAttempts ?? LOCK_ATTEMPTS;
+    this.#sealingShare = sealingShare;
   }
 
   /**
@@ -320,7 +334,12 @@ export class Partitions {
           abort,
         );
         // One by one and outside of a transaction, so that they lock nobody out.
-        for (const { step } of steps) await this.#database.query(step, [], abort);
+        for (const { step } of steps) {
+          const began = performance.now();
+          await this.#database.query(step, [], abort);
+          const restMs = (performance.now() - began) * (1 / this.#sealingShare - 1);
+          await setTimeout(restMs, undefined, abort);
+        }
         return steps.length;
       });
       if (steps) sealed.push(name);
