@@ -128,16 +128,23 @@ function of(
  * The ids of operations or resources that a condition on them chooses.
  *
  * @param condition On the operation of spans, or an attribute of resources.
+ * @throws {FilterFieldError} These records have no operation.
  */
 export function dimensionIds(condition: Condition, signal: Signal, add: AddParameter): string {
   const { target } = condition;
   const [table, column] = target.kind === "field"
-    ? [NAMES[signal][target.name]!.table, "name"]
+    ? [named(target.name, signal).table, "name"]
     : ["resources", `(attributes -> ${add(target.key)}::text)`];
   const chosen = condition.kind === "exists"
     ? `${column} is not null`
     : comparisonSql(column, condition, add);
   return `select id from otel_data.${table} where ${chosen}`;
+}
+
+function named(field: FilterField, signal: Signal): Dimension {
+  const dimension = NAMES[signal][field];
+  if (dimension === undefined) throw new FilterFieldError(field, signal);
+  return dimension;
 }
 
 /** Those whose row in another table meets a condition. */

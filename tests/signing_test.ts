@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { parseFilter } from "../src/filter.ts";
+import { FilterFieldError } from "../src/filter_sql.ts";
 import { encodeRequest } from "../src/otlp.ts";
 import { Batch } from "../src/postgres/batch.ts";
 import type { Database, Queryable } from "../src/postgres/database.ts";
@@ -85,6 +86,13 @@ for (const driver of drivers) {
     assert.equal(looks.length, 1);
     assert.match(looks[0]!.sql, /min\(t\.time\).* and t\.granule = 0/s);
     assert.deepEqual(await found(database, "order = order-7"), [7_000]);
+  });
+
+  Deno.test(`a search by what records do not have is refused, by terms as well (${driver})`, async () => {
+    await using test = await migrated(driver);
+    const filter = parseFilter("operation = a and b = c");
+    const search = { signal: "logs", filter, range: { since: 0n, until: 1n }, limit: 1 } as const;
+    await assert.rejects(scan(test.database, search), FilterFieldError);
   });
 
   Deno.test(`what is signed is found all the time, whoever signs (${driver})`, async () => {

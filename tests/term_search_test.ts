@@ -237,6 +237,23 @@ function filters(signal: Signal): fc.Arbitrary<string> {
         arbitrary: fc.constantFrom('operation = "rare op"', "operation = none", "operation ~ rare"),
       }
       : { weight: 3, arbitrary: texts.map((text) => `text = ${quoted(text)}`) },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom(
+        'text has "disk FULL"',
+        "text has timeout",
+        "text has order_7",
+        'text has "7f3a x"',
+        "text has ошибка",
+        'text has "état"',
+        "text has n",
+        "text has ndisk",
+        "text has much",
+        "text has e",
+        "mixed has disk",
+        "mixed has order",
+      ),
+    },
   );
   return fc.letrec<{ filter: string }>((tie) => ({
     filter: fc.oneof(

@@ -97,12 +97,8 @@ export function isPrintedJson(value: string): boolean {
 /** Of words that are looked for in either case, the ASCII parts: others have cases that we do not know. */
 function textNeed(filter: Condition): Need | undefined {
   if (filter.kind === "exists") return undefined;
-  const operator: string = filter.operator;
-  const pieces = operator === "has"
-    ? filter.value.match(/\w+/g) ?? []
-    : operator === "="
-    ? [filter.value]
-    : [];
+  const { operator, value } = filter;
+  const pieces = operator === "has" ? value.match(/\w+/g) ?? [] : operator === "=" ? [value] : [];
   const words: number[] = [];
   for (const piece of pieces) {
     const bytes = encoder.encode(piece);
