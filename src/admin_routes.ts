@@ -42,6 +42,8 @@ export interface Route {
   readonly audience: Audience;
   /** Answers a request that may ask. */
   readonly answer: (request: Request) => Promise<Response>;
+  /** Says what went wrong. @default {undefined} As OTLP says it */
+  readonly refuse?: (error: RequestError) => Response;
 }
 
 /** The longest command, in bytes. */

@@ -105,6 +105,7 @@ async function serve(settings: Settings): Promise<void> {
     corsOrigin: settings.corsOrigin,
     host: settings.host,
     admin: await adminOf(adapter, stopping, () => ownOf({ ...settings, port: server.addr.port })),
+    database: (options) => adapter.database(options),
     onError: (error) => log("error", "could not store a request", { error }),
   });
   const requests = new InFlight();

@@ -22,6 +22,7 @@
 import { inspect } from "node:util";
 import { z } from "zod";
 import type { Admin } from "./admin.ts";
+import { apiRoutes, type OpenDatabase } from "./api.ts";
 import { adminRoutes, type Route } from "./admin_routes.ts";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
 import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
@@ -46,6 +47,17 @@ export type {
   ReplayRequest,
 } from "./admin.ts";
 export { type BodyLimits, type ContentEncoding, RequestBodies } from "./request_body.ts";
+export type { OpenDatabase } from "./api.ts";
+export type {
+  CopyColumn,
+  CopyTable,
+  CopyType,
+  Database,
+  Queryable,
+  Row,
+  SqlValue,
+  Transaction,
+} from "./postgres/database.ts";
 export type { ConnectionInfo } from "./request_guard.ts";
 export type { Signal } from "./record.ts";
 
@@ -104,6 +116,15 @@ export interface HandlerOptions {
    * @default {undefined} There are no such paths
    */
   readonly admin?: Admin;
+  /**
+   * Opens the database that the paths of `api.ts` read: `/api/traces`, `/api/logs` and others, of which
+   * `/api/openapi.json` tells. They are for this machine, as those of `admin`.
+   *
+   * @default {undefined} There are no such paths
+   */
+  readonly database?: OpenDatabase;
+  /** How long a query of these paths may take, in milliseconds. @default {30_000} */
+  readonly queryTimeoutMs?: number;
   /** Gets what was answered with 500. What it throws is ignored. */
   readonly onError?: (error: unknown) => void;
 }
@@ -127,9 +148,12 @@ const optionsSchema = z.strictObject({
   host: z.string().min(1).optional(),
   bodies: z.instanceof(RequestBodies).optional(),
   admin: methods("query", "maintain").optional(),
+  database: z.custom((value) => typeof value === "function", "must be a function").optional(),
+  queryTimeoutMs: z.int().min(1).max(3_600_000).optional(),
   onError: z.custom((value) => typeof value === "function", "must be a function").optional(),
 });
 
+const QUERY_TIMEOUT_MS = 30_000;
 /** How long the store may take to say how it is, in milliseconds. */
 const HEALTH_TIMEOUT_MS = 5_000;
 /** The `google.rpc.Code` that says what an HTTP status says. */
@@ -202,12 +226,18 @@ class Server {
   readonly #guard: RequestGuard;
   readonly #bodies: RequestBodies;
   readonly #routes: ReadonlyMap<string, Route>;
+  /** Those whose last part is a parameter, by what stands before it. */
+  readonly #parameterized: ReadonlyMap<string, Route>;
 
   constructor(options: HandlerOptions) {
     this.#options = options;
     this.#guard = new RequestGuard(options);
     this.#bodies = options.bodies ?? new RequestBodies();
     this.#routes = new Map(this.#routesFor(options.admin));
+    this.#parameterized = new Map(
+      [...this.#routes].filter(([path]) => path.endsWith("}"))
+        .map(([path, route]) => [path.slice(0, path.lastIndexOf("/")), route]),
+    );
   }
 
   *#routesFor(admin: Admin | undefined): Generator<[string, Route]> {
@@ -222,11 +252,13 @@ class Server {
     yield ["/healthz", { ...check, answer: () => Promise.resolve(json(200, { status: "ok" })) }];
     yield ["/readyz", { ...check, answer: () => this.#ready() }];
     if (admin !== undefined) yield* adminRoutes(admin);
+    const { database, queryTimeoutMs = QUERY_TIMEOUT_MS } = this.#options;
+    if (database !== undefined) yield* apiRoutes(database, queryTimeoutMs);
   }
 
   async answer(request: Request, info: ConnectionInfo | undefined): Promise<Response> {
     const path = URL.parse(request.url)?.pathname;
-    const route = path === undefined ? undefined : this.#routes.get(path);
+    const route = path === undefined ? undefined : this.#routeOf(path);
     let response: Response;
     try {
       if (path === undefined) {
@@ -234,10 +266,15 @@ class Server {
       }
       response = await this.#answer(route, request, info);
     } catch (error) {
-      response = this.#refuse(request, error);
+      response = this.#refuse(request, error, route);
     }
     if (route?.audience === "clients") this.#guard.share(request, response);
     return response;
+  }
+
+  /** A last part that no path has may be a parameter. */
+  #routeOf(path: string): Route | undefined {
+    return this.#routes.get(path) ?? this.#parameterized.get(path.slice(0, path.lastIndexOf("/")));
   }
 
   async #answer(
@@ -297,11 +334,10 @@ class Server {
     return json(503, { status: "unavailable" });
   }
 
-  #refuse(request: Request, error: unknown): Response {
-    const { status, message, retryAfterMs, headers } = this.#refusal(request, error);
-    const code = RPC_CODES.get(status) ?? RPC_INTERNAL;
-    const encoding = encodingOf(request) ?? "json";
-    const response = reply(status, encodeStatus({ code, message }, encoding), encoding);
+  #refuse(request: Request, error: unknown, route: Route | undefined): Response {
+    const refusal = this.#refusal(request, error);
+    const { retryAfterMs, headers } = refusal;
+    const response = route?.refuse?.(refusal) ?? otlpStatus(request, refusal);
     for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
     if (retryAfterMs !== undefined) {
       response.headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
@@ -328,6 +364,12 @@ class Server {
     // Errors of databases quote the data.
     return new RequestError(500, "Cannot store the request: see the log of the collector");
   }
+}
+
+function otlpStatus(request: Request, { status, message }: RequestError): Response {
+  const code = RPC_CODES.get(status) ?? RPC_INTERNAL;
+  const encoding = encodingOf(request) ?? "json";
+  return reply(status, encodeStatus({ code, message }, encoding), encoding);
 }
 
 function toProtobuf(signal: Signal, body: Uint8Array): Uint8Array {

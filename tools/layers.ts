@@ -16,6 +16,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [
     ["record.ts"],
     ["reason.ts"],
+    ["time_argument.ts"],
     ["buffer_pool.ts"],
     ["protobuf.ts"],
     ["retry.ts"],
@@ -178,6 +179,11 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "admin_json.ts",
     "replay_stream.ts",
     "admin_routes.ts",
+    "api_answers.ts",
+    "api_queries.ts",
+    "api_parameters.ts",
+    "openapi.ts",
+    "api.ts",
     "server.ts",
   ], [
     "stats_json.ts",
@@ -186,7 +192,6 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [
     [
       "usage_error.ts",
-      "time_argument.ts",
       "collector_flags.ts",
       "collector_forwards.ts",
       "collector_command.ts",

@@ -1,0 +1,153 @@
+/**
+ * The HTTP API that reads what is stored: each path of `api_queries.ts`, and the document about them.
+ *
+ * Errors are problem details (RFC 9457).
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { Route } from "./admin_routes.ts";
+import { optionsFrom } from "./api_parameters.ts";
+import { API_QUERIES, type ApiQuery, pathParameter } from "./api_queries.ts";
+import { openApiDocument } from "./openapi.ts";
+import { requestToJson } from "./otlp.ts";
+import type { Database } from "./postgres/database.ts";
+import { getTrace, QueryError, QueryTimeoutError } from "./query.ts";
+import { RequestError } from "./request_error.ts";
+import { classify } from "./retry.ts";
+
+/** The store that is read. */
+export type OpenDatabase = (
+  options: { readonly signal: AbortSignal },
+) => Promise<Database>;
+
+const RETRY_AFTER_MS = 5_000;
+const JSON_TYPE = "application/json";
+const TITLES: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  499: "Client Closed Request",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
+/**
+ * The paths and how they are answered. A last part in braces stands for any one.
+ *
+ * @param timeoutMs How long a query may take, in ms.
+ */
+export function* apiRoutes(
+  open: OpenDatabase,
+  timeoutMs: number,
+): Generator<[string, Route]> {
+  const reading = { methods: ["GET"], audience: "machine", refuse: problem } as const;
+  for (const query of API_QUERIES) {
+    const answer = (request: Request) => told(request, () => ask(query, request, open, timeoutMs));
+    yield [query.path, { ...reading, answer }];
+  }
+  const document = JSON.stringify(openApiDocument());
+  yield ["/api/openapi.json", { ...reading, answer: () => Promise.resolve(json(document)) }];
+}
+
+async function ask(
+  { path, parameters, ask }: ApiQuery,
+  request: Request,
+  open: OpenDatabase,
+  timeoutMs: number,
+): Promise<Response> {
+  const { pathname, searchParams } = new URL(request.url);
+  const inPath = pathParameter(path);
+  if (inPath !== undefined) {
+    if (searchParams.has(inPath)) {
+      throw new QueryError(inPath, searchParams.get(inPath), "it is a part of the path");
+    }
+    searchParams.set(inPath, decoded(inPath, pathname.slice(pathname.lastIndexOf("/") + 1)));
+  }
+  const format = inPath === "traceId" ? searchParams.get("format") : null;
+  if (format !== null) searchParams.delete("format");
+  if (format !== null && format !== "otlp") {
+    throw new QueryError("format", format, "it has to be otlp, or left out");
+  }
+  const options = optionsFrom(parameters, searchParams);
+  const { signal } = request;
+  const database = await open({ signal });
+  const answer = await ask(database, options as never, { signal, timeoutMs });
+  if (answer === undefined) throw new RequestError(404, "Cannot find it: nothing is stored of it");
+  return json(
+    format === null ? textOf(answer) : await otlpOf(database, options.traceId as string, signal),
+  );
+}
+
+/** The spans of a trace as they would be sent. */
+async function otlpOf(database: Database, traceId: string, signal: AbortSignal): Promise<string> {
+  const stored = await getTrace(database, traceId, { signal });
+  return requestToJson("traces", {
+    resourceSpans: stored.map(({ record, resource, resourceSchemaUrl, scope, scopeSchemaUrl }) => ({
+      resource,
+      schemaUrl: resourceSchemaUrl,
+      scopeSpans: [{ scope, schemaUrl: scopeSchemaUrl, spans: [record] }],
+    })),
+  });
+}
+
+function decoded(parameter: string, text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new QueryError(parameter, text, "its percent-encoding is broken", { cause });
+  }
+}
+
+/** JSON as `api_answers.ts` describes it. */
+function textOf(answer: unknown): string {
+  return JSON.stringify(answer, (_, value) => {
+    if (typeof value === "bigint") return String(value);
+    if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+    return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+  });
+}
+
+function json(body: string): Response {
+  return new Response(body, {
+    headers: { "content-type": JSON_TYPE, "cache-control": "no-store" },
+  });
+}
+
+/** What went wrong, as what the client is told. */
+async function told(request: Request, answer: () => Promise<Response>): Promise<Response> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof RequestError || request.signal.aborted) throw error;
+    if (error instanceof QueryError) {
+      throw new RequestError(400, error.message, { cause: error });
+    }
+    if (error instanceof QueryTimeoutError) {
+      throw new RequestError(504, error.message, { cause: error });
+    }
+    if (classify(error).kind === "permanent") throw error;
+    throw new RequestError(503, "Cannot reach the database: ask again later", {
+      retryAfterMs: RETRY_AFTER_MS,
+      cause: error,
+    });
+  }
+}
+
+/** An error as problem details. */
+function problem({ status, message, cause }: RequestError): Response {
+  const details = {
+    type: "about:blank",
+    title: TITLES[status] ?? "Internal Server Error",
+    status,
+    detail: message,
+    ...cause instanceof QueryError && { parameter: cause.parameter },
+  };
+  return Response.json(details, {
+    status,
+    headers: { "content-type": "application/problem+json", "cache-control": "no-store" },
+  });
+}

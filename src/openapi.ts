@@ -1,0 +1,114 @@
+/**
+ * The OpenAPI document of the API, made from the schemas that requests are read with.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { PROBLEM } from "./api_answers.ts";
+import { innerType, TIMES } from "./api_parameters.ts";
+import { API_QUERIES, type ApiQuery, pathParameter } from "./api_queries.ts";
+import { TIME_FORMS } from "./time_argument.ts";
+
+/** A JSON Schema. */
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+const PROBLEMS = {
+  400: "A parameter is wrong",
+  401: "The token is missing or another one",
+  403: "This Host, Origin or peer may not ask",
+  404: "It is not stored",
+  503: "The database cannot be reached; ask again later",
+  504: "It took too long; ask for less",
+};
+
+/**
+ * OpenAPI 3.1.
+ *
+ * @example It has all paths
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * assert.ok("/api/traces/{traceId}" in (openApiDocument().paths as object));
+ * ```
+ */
+export function openApiDocument(): Readonly<Record<string, unknown>> {
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "OpenTelemetry storage",
+      version: "1",
+      description: "Reads traces, logs and metrics. Times are nanoseconds since 1970 as decimal " +
+        "strings; 64-bit numbers are strings, bytes are base64, as in OTLP JSON.",
+    },
+    components: {
+      securitySchemes: { token: { type: "http", scheme: "bearer" } },
+      schemas: { Problem: answerSchema(PROBLEM) },
+    },
+    security: [{}, { token: [] }],
+    paths: Object.fromEntries(API_QUERIES.map((query) => [query.path, { get: operation(query) }])),
+  };
+}
+
+function operation({ path, summary, parameters, answer }: ApiQuery): JsonSchema {
+  const inPath = pathParameter(path);
+  const problem = {
+    "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
+  };
+  const given = Object.entries(parameters.shape).map(([name, field]) => ({
+    name,
+    in: name === inPath ? "path" : "query",
+    required: name === inPath || !field.safeParse(undefined).success,
+    description: field.description ?? "",
+    schema: parameterSchema(name, field),
+  }));
+  if (inPath === "traceId") {
+    given.push({
+      name: "format",
+      in: "query",
+      required: false,
+      description: "`otlp`: the spans alone, as an ExportTraceServiceRequest in OTLP JSON",
+      schema: { type: "string", enum: ["otlp"] },
+    });
+  }
+  return {
+    summary,
+    parameters: given,
+    responses: {
+      200: {
+        description: "The answer",
+        content: { "application/json": { schema: answerSchema(answer, inPath === "traceId") } },
+      },
+      ...Object.fromEntries(
+        Object.entries(PROBLEMS).map(([status, description]) => [
+          status,
+          { description, content: problem },
+        ]),
+      ),
+    },
+  };
+}
+
+/** What a parameter looks like in a URL. */
+function parameterSchema(name: string, field: z.core.$ZodType): JsonSchema {
+  if (TIMES.has(name)) return { type: "string", description: TIME_FORMS };
+  if (innerType(field)._zod.def.type === "bigint") {
+    return { type: "string", pattern: "^\\d{1,20}$" };
+  }
+  return schemaOf(innerType(field), "input");
+}
+
+function answerSchema(answer: z.ZodType, isAlsoOtlp = false): JsonSchema {
+  const schema = schemaOf(answer, "output");
+  if (!isAlsoOtlp) return schema;
+  const otlp = { type: "object", required: ["resourceSpans"] };
+  return { oneOf: [schema, otlp] };
+}
+
+function schemaOf(type: z.core.$ZodType, io: "input" | "output"): JsonSchema {
+  const { $schema: _, ...schema } = z.toJSONSchema(type as z.ZodType, {
+    io,
+    unrepresentable: "any",
+  });
+  return schema;
+}

@@ -1,0 +1,315 @@
+/** The HTTP API over the shop's telemetry: what it answers, and what it says to nonsense. */
+
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import fc from "fast-check";
+import assert from "node:assert/strict";
+import { parseRequestJson } from "../src/otlp.ts";
+import type { Database } from "../src/postgres/database.ts";
+import { handler } from "../src/server.ts";
+import { drivers } from "./postgres.ts";
+import { END, FIRST, LOGS, shopDatabase, SPANS } from "./shop_world.ts";
+
+const HERE = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1" } };
+const RANGE = `since=${FIRST}&until=${END}`;
+
+const stores = new Map<string, Database>();
+for (const driver of drivers) stores.set(driver, await shopDatabase(driver));
+
+/** Asks as somebody on this machine would. */
+type Get = (path: string, init?: RequestInit) => Promise<Response>;
+
+function apiOf(
+  database: () => Promise<Database>,
+  options: { token?: string; queryTimeoutMs?: number } = {},
+): Get {
+  const answer = handler({
+    store: {
+      room: () => Promise.resolve(),
+      write: () => Promise.resolve({ rejected: 0, message: "" }),
+      health: () => Promise.resolve({ ok: true }),
+    },
+    database,
+    ...options,
+  });
+  return (path, init) => answer(new Request(`http://localhost:4318${path}`, init), HERE);
+}
+
+interface Document {
+  readonly paths: Record<string, {
+    get: {
+      parameters: { name: string; in: string; required: boolean }[];
+      responses: Record<string, { content: Record<string, { schema: object }> }>;
+    };
+  }>;
+  readonly components: { schemas: { Problem: object } };
+}
+
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+
+async function documentOf(get: Get): Promise<Document> {
+  const response = await get("/api/openapi.json");
+  assert.equal(response.status, 200);
+  return await response.json();
+}
+
+function valid(validate: ValidateFunction, value: unknown, what: string): void {
+  assert.ok(validate(value), `${what}: ${ajv.errorsText(validate.errors)}`);
+}
+
+const traceId = LOGS.find(({ record }) => record.traceId !== "")!.record.traceId;
+const QUESTIONS: Record<string, string[]> = {
+  // Seen when their records arrived.
+  "/api/services": ["/api/services?since=0&until=2100-01-01T00:00:00Z"],
+  "/api/operations": [`/api/operations?service=shop&${RANGE}`],
+  "/api/requests": [
+    `/api/requests?${RANGE}`,
+    `/api/requests?${RANGE}&by=operation&overTime=true&stepMs=86400000&order=slowest`,
+  ],
+  "/api/service-graph": [`/api/service-graph?${RANGE}`],
+  "/api/errors": [`/api/errors?${RANGE}`],
+  "/api/traces": [
+    `/api/traces?${RANGE}`,
+    `/api/traces?${RANGE}&kind=SERVER&minDurationNs=1000000&order=slowest&filter=${
+      encodeURIComponent("http.route = /a")
+    }`,
+  ],
+  "/api/traces/{traceId}": [`/api/traces/${traceId}`, `/api/traces/${traceId}?format=otlp`],
+  "/api/similar-traces": [`/api/similar-traces?traceId=${traceId}&${RANGE}`],
+  "/api/compared-traces": [
+    `/api/compared-traces?before=${traceId}&after=${SPANS.at(-1)!.record.traceId}`,
+  ],
+  "/api/logs": [`/api/logs?${RANGE}&text=timeout`, `/api/logs?traceId=${traceId}`],
+  "/api/log-counts": [`/api/log-counts?${RANGE}`],
+  "/api/metrics": [`/api/metrics?${RANGE}`],
+  "/api/metrics/{metric}": [
+    `/api/metrics/latency?${RANGE}&stepMs=3600000&function=max&groupBy=service&groupBy=resource.a`,
+  ],
+  "/api/exemplars": [`/api/exemplars?metric=latency&${RANGE}`],
+};
+
+for (const [driver, database] of stores) {
+  const get = apiOf(() => Promise.resolve(database));
+
+  Deno.test(`every answer of the API is as the OpenAPI document says: ${driver}`, async () => {
+    const document = await documentOf(get);
+    assert.deepEqual(Object.keys(document.paths).toSorted(), Object.keys(QUESTIONS).toSorted());
+    for (const [path, urls] of Object.entries(QUESTIONS)) {
+      const { responses, parameters } = document.paths[path]!.get;
+      const validate = ajv.compile(responses[200]!.content["application/json"]!.schema);
+      for (const url of urls) {
+        const names = [...new URL(url, "http://localhost").searchParams.keys()];
+        assert.ok(names.every((name) => parameters.some((one) => one.name === name)), url);
+        const response = await get(url);
+        const answer = await response.json();
+        assert.equal(response.status, 200, `${url}: ${JSON.stringify(answer)}`);
+        valid(validate, answer, url);
+        const list = Object.values(answer).find(Array.isArray) as unknown[];
+        assert.ok(list.length > 0, `${url} answers with nothing`);
+      }
+    }
+  });
+
+  Deno.test(`a trace comes as OTLP: ${driver}`, async () => {
+    const response = await get(`/api/traces/${traceId}?format=otlp`);
+    const { resourceSpans } = parseRequestJson("traces", await response.text());
+    const spans = resourceSpans.flatMap(({ scopeSpans }) =>
+      scopeSpans.flatMap(({ spans }) => spans)
+    );
+    const sent = SPANS.filter(({ record }) => record.traceId === traceId).map(({ record }) =>
+      record
+    );
+    assert.deepEqual(
+      spans.map(({ spanId, name, startTimeUnixNano }) => [spanId, name, startTimeUnixNano]).sort(),
+      sent.map(({ spanId, name, startTimeUnixNano }) => [spanId, name, startTimeUnixNano]).sort(),
+    );
+  });
+
+  Deno.test(`pages of log records follow each other by cursor: ${driver}`, async () => {
+    let found = 0;
+    let cursor = "";
+    do {
+      const page =
+        await (await get(`/api/logs?since=0&until=2100-01-01T00:00:00Z&limit=37${cursor}`))
+          .json();
+      found += page.logs.length;
+      cursor = page.cursor === undefined ? "" : `&cursor=${page.cursor}`;
+    } while (cursor !== "");
+    assert.equal(found, LOGS.length);
+  });
+
+  Deno.test(`nonsense gets a problem that names the parameter: ${driver}`, async () => {
+    const validate = ajv.compile((await documentOf(get)).components.schemas.Problem);
+    for (
+      const [url, status, parameter] of [
+        ["/api/traces?limit=1000000", 400, "limit"],
+        ["/api/traces?limit=1&limit=2", 400, "limit"],
+        ["/api/traces?limit=", 400, "limit"],
+        ["/api/traces?since=yesterday", 400, "since"],
+        ["/api/traces?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", 400, undefined],
+        ["/api/traces?nobody=1", 400, "nobody"],
+        ["/api/traces?__proto__=1", 400, "__proto__"],
+        ["/api/traces?kind=HOUSE", 400, "kind"],
+        ["/api/traces?filter=a%20%3D", 400, "filter"],
+        [`/api/traces?${RANGE}&filter=http.route%20~%20%22(%22`, 400, "filter"],
+        ["/api/traces?cursor=abc", 400, "cursor"],
+        ["/api/traces/5b8e", 400, "traceId"],
+        ["/api/traces/%ff", 400, "traceId"],
+        [`/api/traces/${traceId}?format=xml`, 400, "format"],
+        [`/api/traces/${traceId}?traceId=${traceId}`, 400, "traceId"],
+        [`/api/traces/${"f".repeat(32)}`, 404, undefined],
+        ["/api/operations", 400, "service"],
+        ["/api/metrics/latency?function=magic", 400, "function"],
+        [`/api/log-counts?${RANGE}&stepMs=1`, 400, "stepMs"],
+      ] as const
+    ) {
+      const response = await get(url);
+      const answer = await response.json();
+      assert.equal(response.status, status, `${url}: ${JSON.stringify(answer)}`);
+      assert.equal(response.headers.get("content-type"), "application/problem+json");
+      valid(validate, answer, url);
+      if (parameter !== undefined) assert.equal(answer.parameter, parameter, url);
+    }
+    const nobody = await get(
+      `/api/traces?${RANGE}&service=${encodeURIComponent("'; drop table x; --")}`,
+    );
+    assert.deepEqual((await nobody.json()).traces, []);
+  });
+}
+
+/** Requests in all; a few thousand more by hand. */
+const FUZZ = Number(Deno.env.get("API_FUZZ") ?? 2_000);
+
+for (const [driver, database] of stores) {
+  Deno.test(`whatever is asked of the API, it is no failure of the server: ${driver}`, async () => {
+    const get = apiOf(() => Promise.resolve(database), { queryTimeoutMs: 2_000 });
+    const document = await documentOf(get);
+    const hostile = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 40 }),
+      fc.constantFrom(
+        ...[
+          "",
+          "'",
+          '"; drop table otel_data.spans; --',
+          "\0",
+          "%00",
+          "\ud800",
+          "-1",
+          "1e999",
+          "9".repeat(400),
+        ],
+        ...[
+          "NaN",
+          "null",
+          "__proto__",
+          "(a+)+$",
+          'a ~ "(x+x+)+y"',
+          "((((((((",
+          "2h",
+          "0",
+          String(FIRST),
+          String(END),
+        ],
+        ...[
+          "18446744073709551615",
+          "18446744073709551616",
+          "2100-01-01T00:00:00Z",
+          "true",
+          "shop",
+          "latency",
+        ],
+        ...[
+          traceId,
+          "GET /",
+          "SERVER",
+          "slowest",
+          "operation",
+          "quantile",
+          "http.route exists",
+          "$1",
+          "{}",
+          "[]",
+        ],
+      ),
+      fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }).map(String),
+    );
+    const asked = fc.constantFrom(...Object.entries(document.paths)).chain(([path, { get }]) =>
+      fc.record({
+        path: fc.constant(path),
+        own: hostile,
+        given: fc.array(
+          fc.tuple(
+            fc.constantFrom(
+              ...get.parameters.filter((one) => one.in === "query").map(({ name }) => name),
+            ),
+            hostile,
+          ),
+          { maxLength: 5 },
+        ),
+      })
+    );
+    const statuses = new Map<number, number>();
+    await fc.assert(
+      fc.asyncProperty(asked, async ({ path, own, given }) => {
+        const url = path.replace(/\{.*\}/, encodeURIComponent(own.toWellFormed())) + "?" +
+          new URLSearchParams(given.map(([name, value]) => [name, value.toWellFormed()]));
+        const response = await get(url);
+        await response.body?.cancel();
+        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+        assert.ok(response.status < 500, `${url} gets ${response.status}`);
+      }),
+      { numRuns: FUZZ },
+    );
+    assert.ok(statuses.get(200)! > 0 && statuses.get(400)! > 0, [...statuses].join(" "));
+  });
+}
+
+Deno.test("the API is for this machine, or for who has the token", async () => {
+  const open = () => Promise.reject(new Error("must not be asked"));
+  const foreign = await apiOf(open)("/api/services", {
+    headers: { origin: "https://example.org" },
+  });
+  assert.equal(foreign.status, 403);
+  assert.equal(foreign.headers.get("content-type"), "application/problem+json");
+  await foreign.body?.cancel();
+  const get = apiOf(open, { token: "secret" });
+  const without = await get("/api/services");
+  assert.equal(without.status, 401);
+  await without.body?.cancel();
+  const post = await apiOf(open)("/api/services", { method: "POST" });
+  assert.equal(post.status, 405);
+  await post.body?.cancel();
+});
+
+Deno.test("a database that is away or slow is told apart from a wrong question", async () => {
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  const away = await apiOf(() => Promise.reject(refused))("/api/services");
+  assert.equal(away.status, 503);
+  assert.ok(Number(away.headers.get("retry-after")) > 0);
+  assert.equal((await away.json()).title, "Service Unavailable");
+
+  const [database] = stores.values();
+  const slow: Database = {
+    ...bound(database!),
+    transaction: (run, options) =>
+      database!.transaction(async (transaction) => {
+        await run(transaction);
+        await transaction.query("select pg_sleep(30)");
+        throw new Error("must have been ended");
+      }, options),
+  };
+  const late = await apiOf(() => Promise.resolve(slow), { queryTimeoutMs: 200 })("/api/services");
+  assert.equal(late.status, 504, JSON.stringify(await late.clone().json()));
+  await late.body?.cancel();
+});
+
+function bound(database: Database): Database {
+  return {
+    driver: database.driver,
+    query: (sql, parameters, options) => database.query(sql, parameters, options),
+    execute: (script) => database.execute(script),
+    transaction: (run, options) => database.transaction(run, options),
+    secure: () => database.secure(),
+    close: () => database.close(),
+    [Symbol.asyncDispose]: () => database.close(),
+  };
+}
