@@ -1,7 +1,7 @@
 /**
  * Signatures: which of many granules may hold a term, in two bytes a term.
  *
- * A unit, one granule or a few, is a Bloom filter; the filters of up to 256 units stand side by side,
+ * A unit, one granule or a few, is a Bloom filter; the filters of up to 128 units stand side by side,
  * so that the bits of one position are read together (a bit-sliced signature). A unit that holds a term
  * is always found, one that does not in about one case of 2,000.
  *
@@ -18,7 +18,7 @@ const RAISED = 8;
 /** Terms of a unit, unless one granule has more. */
 export const UNIT_TERMS = 4_096;
 /** Units of a signature at most. */
-export const UNITS = 256;
+export const UNITS = 128;
 
 /** What is known of a granule. */
 export interface KnownGranule {

@@ -1,7 +1,7 @@
 /**
  * Makes the terms of granules into signatures, as they come.
  *
- * A search that asks a signature reads a few dozen bytes a quarter of a million rows; terms that are in
+ * A search that asks a signature reads some hundred bytes for a hundred thousand rows; terms that are in
  * none yet it has to look through. So this is done whenever there are enough for one, and nothing
  * depends on when. In one transaction the terms go and their signature comes: whoever reads sees either.
  *
