@@ -6,14 +6,13 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import type { Route } from "./admin_routes.ts";
+import { textOf } from "./api_answers.ts";
 import { optionsFrom } from "./api_parameters.ts";
 import { API_QUERIES, type ApiQuery, pathParameter } from "./api_queries.ts";
 import { openApiDocument } from "./openapi.ts";
-import { requestToJson } from "./otlp.ts";
 import type { Database } from "./postgres/database.ts";
-import { getTrace, QueryError, QueryTimeoutError } from "./query.ts";
+import { QueryError, QueryTimeoutError } from "./query.ts";
 import { RequestError } from "./request_error.ts";
 import { classify } from "./retry.ts";
 
@@ -54,7 +53,7 @@ export function* apiRoutes(
 }
 
 async function ask(
-  { path, parameters, ask }: ApiQuery,
+  { path, parameters, ask, write = textOf }: ApiQuery,
   request: Request,
   open: OpenDatabase,
   timeoutMs: number,
@@ -67,31 +66,12 @@ async function ask(
     }
     searchParams.set(inPath, decoded(inPath, pathname.slice(pathname.lastIndexOf("/") + 1)));
   }
-  const format = inPath === "traceId" ? searchParams.get("format") : null;
-  if (format !== null) searchParams.delete("format");
-  if (format !== null && format !== "otlp") {
-    throw new QueryError("format", format, "it has to be otlp, or left out");
-  }
   const options = optionsFrom(parameters, searchParams);
   const { signal } = request;
   const database = await open({ signal });
   const answer = await ask(database, options as never, { signal, timeoutMs });
   if (answer === undefined) throw new RequestError(404, "Cannot find it: nothing is stored of it");
-  return json(
-    format === null ? textOf(answer) : await otlpOf(database, options.traceId as string, signal),
-  );
-}
-
-/** The spans of a trace as they would be sent. */
-async function otlpOf(database: Database, traceId: string, signal: AbortSignal): Promise<string> {
-  const stored = await getTrace(database, traceId, { signal });
-  return requestToJson("traces", {
-    resourceSpans: stored.map(({ record, resource, resourceSchemaUrl, scope, scopeSchemaUrl }) => ({
-      resource,
-      schemaUrl: resourceSchemaUrl,
-      scopeSpans: [{ scope, schemaUrl: scopeSchemaUrl, spans: [record] }],
-    })),
-  });
+  return json(write(answer as never));
 }
 
 function decoded(parameter: string, text: string): string {
@@ -100,15 +80,6 @@ function decoded(parameter: string, text: string): string {
   } catch (cause) {
     throw new QueryError(parameter, text, "its percent-encoding is broken", { cause });
   }
-}
-
-/** JSON as `api_answers.ts` describes it. */
-function textOf(answer: unknown): string {
-  return JSON.stringify(answer, (_, value) => {
-    if (typeof value === "bigint") return String(value);
-    if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-    return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
-  });
 }
 
 function json(body: string): Response {

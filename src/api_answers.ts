@@ -5,7 +5,17 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { z } from "zod";
+
+/** An answer as its schema describes it. */
+export function textOf(answer: unknown): string {
+  return JSON.stringify(answer, (_, value) => {
+    if (typeof value === "bigint") return String(value);
+    if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+    return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+  });
+}
 
 const NANOS = z.string().regex(/^-?\d+$/).describe("Nanoseconds, decimal");
 const COUNT = z.int().min(0);
@@ -133,6 +143,12 @@ export const TRACE_TREE = z.strictObject({
 
 /** Of {@linkcode findSimilarTraces}. */
 export const SIMILAR_TRACES = z.strictObject({ range: RANGE, traces: z.array(TRACE_SUMMARY) });
+
+/** Of {@linkcode readTrace}: the tree, or an ExportTraceServiceRequest. */
+export const TRACE_OR_OTLP = z.union([
+  TRACE_TREE,
+  z.looseObject({ resourceSpans: z.array(z.unknown()) }).describe("OTLP JSON"),
+]);
 
 const SIDE = z.strictObject({ spanId: SPAN_ID, durationNs: NANOS, isError: z.boolean() });
 

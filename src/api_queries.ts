@@ -18,9 +18,10 @@ import {
   SERVICE_LIST,
   SIMILAR_TRACES,
   TRACE_COMPARISON,
+  TRACE_OR_OTLP,
   TRACE_PAGE,
-  TRACE_TREE,
 } from "./api_answers.ts";
+import { readTrace, TRACE_PARAMETERS, traceText } from "./api_trace.ts";
 import type { Database } from "./postgres/database.ts";
 import {
   COMPARE_QUERY,
@@ -32,7 +33,6 @@ import {
   findExemplars,
   findSimilarTraces,
   getServiceGraph,
-  getTraceTree,
   groupErrors,
   listMetrics,
   listOperations,
@@ -50,7 +50,6 @@ import {
   SERVICE_GRAPH_QUERY,
   SERVICE_SEARCH,
   SIMILAR_QUERY,
-  TRACE_QUERY,
   TRACE_SEARCH,
 } from "./query.ts";
 
@@ -66,6 +65,8 @@ export interface ApiQuery {
   readonly answer: z.ZodType;
   /** Asks; undefined when what is asked for is not there. */
   readonly ask: (database: Database, options: never, read: ReadOptions) => Promise<unknown>;
+  /** The answer as JSON. @default {textOf} */
+  readonly write?: (answer: never) => string;
 }
 
 /** All of them. */
@@ -114,10 +115,11 @@ export const API_QUERIES: readonly ApiQuery[] = [
   },
   {
     path: "/api/traces/{traceId}",
-    summary: "A trace as a tree with its log records; with format=otlp its spans as OTLP JSON",
-    parameters: TRACE_QUERY,
-    answer: TRACE_TREE,
-    ask: getTraceTree,
+    summary: "A trace as a tree with its log records; with `format=otlp` its spans as OTLP JSON",
+    parameters: TRACE_PARAMETERS,
+    answer: TRACE_OR_OTLP,
+    ask: readTrace,
+    write: traceText,
   },
   {
     path: "/api/similar-traces",

@@ -43,7 +43,7 @@ export function openApiDocument(): Readonly<Record<string, unknown>> {
     },
     components: {
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
-      schemas: { Problem: answerSchema(PROBLEM) },
+      schemas: { Problem: schemaOf(PROBLEM, "output") },
     },
     security: [{}, { token: [] }],
     paths: Object.fromEntries(API_QUERIES.map((query) => [query.path, { get: operation(query) }])),
@@ -62,22 +62,13 @@ function operation({ path, summary, parameters, answer }: ApiQuery): JsonSchema 
     description: field.description ?? "",
     schema: parameterSchema(name, field),
   }));
-  if (inPath === "traceId") {
-    given.push({
-      name: "format",
-      in: "query",
-      required: false,
-      description: "`otlp`: the spans alone, as an ExportTraceServiceRequest in OTLP JSON",
-      schema: { type: "string", enum: ["otlp"] },
-    });
-  }
   return {
     summary,
     parameters: given,
     responses: {
       200: {
         description: "The answer",
-        content: { "application/json": { schema: answerSchema(answer, inPath === "traceId") } },
+        content: { "application/json": { schema: schemaOf(answer, "output") } },
       },
       ...Object.fromEntries(
         Object.entries(PROBLEMS).map(([status, description]) => [
@@ -96,13 +87,6 @@ function parameterSchema(name: string, field: z.core.$ZodType): JsonSchema {
     return { type: "string", pattern: "^\\d{1,20}$" };
   }
   return schemaOf(innerType(field), "input");
-}
-
-function answerSchema(answer: z.ZodType, isAlsoOtlp = false): JsonSchema {
-  const schema = schemaOf(answer, "output");
-  if (!isAlsoOtlp) return schema;
-  const otlp = { type: "object", required: ["resourceSpans"] };
-  return { oneOf: [schema, otlp] };
 }
 
 function schemaOf(type: z.core.$ZodType, io: "input" | "output"): JsonSchema {

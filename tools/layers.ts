@@ -180,6 +180,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "replay_stream.ts",
     "admin_routes.ts",
     "api_answers.ts",
+    "api_trace.ts",
     "api_queries.ts",
     "api_parameters.ts",
     "openapi.ts",
