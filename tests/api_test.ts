@@ -165,13 +165,15 @@ for (const [driver, database] of stores) {
 
   Deno.test(`nonsense gets a problem that names the parameter: ${driver}`, async () => {
     const validate = ajv.compile((await documentOf(get)).components.schemas.Problem);
+    const first = await (await get(`/api/traces?${RANGE}&limit=1`)).json();
+    assert.ok(first.cursor.length > 0);
     for (
       const [url, status, parameter] of [
         ["/api/traces?limit=1000000", 400, "limit"],
         ["/api/traces?limit=1&limit=2", 400, "limit"],
         ["/api/traces?limit=", 400, "limit"],
         ["/api/traces?since=yesterday", 400, "since"],
-        ["/api/traces?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", 400, undefined],
+        ["/api/traces?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", 400, "since"],
         ["/api/traces?nobody=1", 400, "nobody"],
         ["/api/traces?__proto__=1", 400, "__proto__"],
         ["/api/traces?kind=HOUSE", 400, "kind"],
@@ -186,6 +188,8 @@ for (const [driver, database] of stores) {
         ["/api/operations", 400, "service"],
         ["/api/metrics/latency?function=magic", 400, "function"],
         [`/api/log-counts?${RANGE}&stepMs=1`, 400, "stepMs"],
+        [`/api/metrics/latency?${RANGE}&stepMs=1`, 400, "stepMs"],
+        [`/api/traces?${RANGE}&cursor=${first.cursor}&limit=1&service=shop`, 400, "cursor"],
       ] as const
     ) {
       const response = await get(url);
