@@ -30,9 +30,10 @@ import { replayStored } from "./replay_stored.ts";
 import { RequestError } from "./request_error.ts";
 import { classify } from "./retry.ts";
 import { type Admin, handler, RequestBodies, type Store } from "./server.ts";
+import { withReader } from "./postgres/reader.ts";
 import { querySql } from "./sql_query.ts";
 import { statsJson } from "./stats_json.ts";
-import { type AdapterParts, countsOf, runSubcommand } from "./subcommands.ts";
+import { type AdapterParts, countsOf, readerOptions, runSubcommand } from "./subcommands.ts";
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -104,7 +105,12 @@ async function serve(settings: Settings): Promise<void> {
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,
-    admin: await adminOf(adapter, stopping, () => ownOf({ ...settings, port: server.addr.port })),
+    admin: await adminOf(
+      adapter,
+      settings,
+      stopping,
+      () => ownOf({ ...settings, port: server.addr.port }),
+    ),
     database: (options) => adapter.database(options),
     onError: (error) => log("error", "could not store a request", { error }),
   });
@@ -194,6 +200,7 @@ function storeUntil(
 /** @param own Where it listens; asked once it does. */
 async function adminOf(
   adapter: OTelStorageAdapter,
+  settings: Settings,
   stopping: AbortSignal,
   own: () => DestinationOptions["own"],
 ): Promise<Admin> {
@@ -205,7 +212,8 @@ async function adminOf(
         if (!late.aborted) throw error;
       });
       try {
-        return await querySql(await adapter.database(options), sql, options);
+        const reader = readerOptions(settings, await adapter.database(options));
+        return await withReader(reader, (database) => querySql(database, sql, options));
       } catch (error) {
         if (options.signal.aborted) throw error;
         const status = classify(error).kind === "permanent" ? 400 : 503;

@@ -50,6 +50,7 @@ export interface CollectorSettings {
   /** How long a failing destination or database is left alone. */
   readonly breakerCooldownMs: number;
   /** How long one attempt of a delivery may take. */
+  readonly readerDatabase: string | undefined;
   readonly attemptTimeoutMs: number;
   /** The origin whose pages may send, or `*`. */
   readonly corsOrigin: string | undefined;
@@ -104,6 +105,7 @@ export function readSettings(
     forwardCompression: setting("forward-compression"),
     journalMaxBytes: setting("journal-max-bytes"),
     breakerCooldownMs: setting("breaker-cooldown"),
+    readerDatabase: setting("reader-database"),
     attemptTimeoutMs: setting("attempt-timeout"),
     corsOrigin: setting("cors-origin"),
     token: setting("token"),

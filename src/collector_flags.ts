@@ -57,6 +57,13 @@ export const FLAGS = {
     schema: z.string().regex(/^postgres(ql)?:\/\//, "must be a postgres:// URL").optional(),
     secret: true,
   },
+  "reader-database": {
+    value: "URL",
+    env: "OTEL_STORAGE_READER_DATABASE_URL",
+    about: "the same server for `query sql`, as a role that may only read (one is made)",
+    schema: z.string().regex(/^postgres(ql)?:\/\//, "must be a postgres:// URL").optional(),
+    secret: true,
+  },
   "data-dir": {
     value: "DIR",
     env: "OTEL_STORAGE_DATA_DIR",

@@ -26,11 +26,24 @@ export interface SqlQueryOptions {
   readonly maxLength?: number;
 }
 
+/** How long a query may run, in ms. */
+export const QUERY_TIMEOUT_MS = 30_000;
 /** Rows that are held beyond those that are returned. */
 const ROWS_PER_FETCH = 100;
 
+/** Ends a transaction, so that nothing stays of it. */
+class RolledBack extends Error {
+  readonly rows: SqlRows;
+
+  constructor(rows: SqlRows) {
+    super();
+    this.rows = rows;
+  }
+}
+
 /**
- * Runs `sql` in a read-only transaction.
+ * Runs `sql` in a read-only transaction, of which nothing stays. Who may read what is the database's
+ * matter: see `postgres/reader.ts`.
  *
  * @param sql One `select`, `with`, `values` or `table`, without parameters.
  * @throws The database's error when it refuses the statement; one with code 57014 when it took too long.
@@ -40,7 +53,7 @@ export async function querySql(
   sql: string,
   options: SqlQueryOptions = {},
 ): Promise<SqlRows> {
-  const { timeoutMs = 30_000, maxRows = 10_000, maxLength = 64 * 1024 * 1024 } = options;
+  const { timeoutMs = QUERY_TIMEOUT_MS, maxRows = 10_000, maxLength = 64 * 1024 * 1024 } = options;
   const late = new AbortController();
   const timer = setTimeout(() => {
     const message = `Cannot finish the query within ${timeoutMs} ms: it was ended`;
@@ -48,7 +61,7 @@ export async function querySql(
   }, timeoutMs);
   const signal = options.signal ? AbortSignal.any([options.signal, late.signal]) : late.signal;
   try {
-    return await database.transaction(async (transaction) => {
+    return await database.transaction<SqlRows>(async (transaction) => {
       await transaction.query("set transaction read only");
       // The parameter makes clients send it as one prepared statement, so that a second one after a
       // semicolon, which could end the transaction, is an error. The line break ends a comment.
@@ -64,13 +77,18 @@ export async function querySql(
           `fetch ${ROWS_PER_FETCH} from rows`,
         );
         for (const { line } of rows) {
-          if (lines.length === maxRows || length > maxLength) return { lines, truncated: true };
+          if (lines.length === maxRows || length > maxLength) {
+            throw new RolledBack({ lines, truncated: true });
+          }
           lines.push(line);
           length += line.length;
         }
-        if (rows.length < ROWS_PER_FETCH) return { lines, truncated: false };
+        if (rows.length < ROWS_PER_FETCH) throw new RolledBack({ lines, truncated: false });
       }
     }, { signal });
+  } catch (error) {
+    if (error instanceof RolledBack) return error.rows;
+    throw error;
   } finally {
     clearTimeout(timer);
   }

@@ -21,13 +21,14 @@ import { DeadLetters } from "./dead_letters.ts";
 import { diskFiles } from "./journal_files.ts";
 import type { Output } from "./output.ts";
 import { connect } from "./postgres/connect.ts";
+import { type ReaderOptions, withReader } from "./postgres/reader.ts";
 import type { Database } from "./postgres/database.ts";
 import { FolderLockedError, lockFolder } from "./postgres/folder_lock.ts";
 import { migrate } from "./postgres/migrate.ts";
 import { remoteDeadLetters, remoteReplay, remoteStats } from "./remote_admin.ts";
 import { runReplay } from "./replay_command.ts";
 import { replayStored } from "./replay_stored.ts";
-import { querySql, type SqlRows } from "./sql_query.ts";
+import { QUERY_TIMEOUT_MS, querySql, type SqlRows } from "./sql_query.ts";
 import { drawTable } from "./sql_table.ts";
 import { type StatsJson, statsJson } from "./stats_json.ts";
 import { drawStats } from "./stats_table.ts";
@@ -127,9 +128,25 @@ async function query(settings: Settings, sql: string): Promise<SqlRows> {
     const lines = body.split("\n").slice(0, -1);
     return { lines, truncated: headers["otel-storage-truncated"] === "true" };
   }, async () => {
-    await using database = await connect(targetOf(settings));
-    return await querySql(database, sql);
+    await using owner = await connect(targetOf(settings));
+    return await withReader(
+      readerOptions(settings, owner),
+      (reader) => querySql(reader, sql),
+    );
   });
+}
+
+/** How SQL from outside gets to the database. */
+export function readerOptions(
+  { database, readerDatabase }: Settings,
+  owner: Database,
+): ReaderOptions {
+  return {
+    owner,
+    url: database,
+    readerUrl: readerDatabase,
+    statementTimeoutMs: QUERY_TIMEOUT_MS,
+  };
 }
 
 function print({ lines, truncated }: SqlRows, { json, line, note }: Output): void {

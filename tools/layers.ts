@@ -67,6 +67,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/pglite_worker.ts",
       "postgres/pglite.ts",
       "postgres/connect.ts",
+      "postgres/reader.ts",
     ],
   ],
   [
