@@ -25,6 +25,7 @@ const DEFAULTS = {
   host: "127.0.0.1",
   port: 4318,
   database: undefined,
+  readerDatabase: undefined,
   dataDir: "./data",
   forwards: [],
   forwardOverflow: "refuse",
@@ -43,6 +44,7 @@ const ENV = {
   OTEL_STORAGE_HOST: "0.0.0.0",
   OTEL_STORAGE_PORT: "1",
   DATABASE_URL: "postgres://env/db",
+  OTEL_STORAGE_READER_DATABASE_URL: "postgres://reader@env/db",
   OTEL_STORAGE_DATA_DIR: "/env",
   OTEL_STORAGE_FORWARD: "vendor=https://otlp.env.example/in?a=b, http://other.example:4318",
   OTEL_STORAGE_FORWARD_HEADERS: "vendor:Api-Key=a%2Cb%3D%20c, vendor:x-tenant = shop",
@@ -63,6 +65,7 @@ const FROM_ENV = {
   host: "0.0.0.0",
   port: 1,
   database: "postgres://env/db",
+  readerDatabase: "postgres://reader@env/db",
   dataDir: "/env",
   forwards: [
     {
@@ -121,6 +124,7 @@ Deno.test("flags win over the environment, wherever they stand", () => {
     host: "::1",
     port: 0,
     database: "postgresql://flag/db",
+    readerDatabase: "postgres://reader@env/db",
     dataDir: "/flag",
     forwards: [
       { name: "a", url: "http://a.example?k=v", headers: { key: "50%=" } },

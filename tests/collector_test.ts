@@ -107,7 +107,7 @@ Deno.test("the subcommands work beside a collector and without one", async () =>
     stdout: "migrated\n",
     stderr: "",
   });
-  const done = /^\{"created":\d+,"sealed":0,"expired":0,"postponed":0\}\n$/;
+  const done = /^\{"created":\d+,"signed":0,"sealed":0,"expired":0,"postponed":0\}\n$/;
   assert.match((await runCollector({ dataDir, args: ["maintain"] })).stdout, done);
   // Nothing has been received in this folder: there is no journal to tell of.
   const none = await runCollector({ dataDir, args: ["stats"] });
