@@ -532,9 +532,13 @@ select
   c.relname::text as name,
   lower(r.range) as range_start,
   upper(r.range) as range_end,
-  coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples, 0)::bigint) as rows_estimate,
+  -- A sealed one was counted then; another session's late report of its rows would count them twice.
+  coalesce(
+    case when not f.sealed then nullif(pg_stat_get_live_tuples(c.oid), 0) end,
+    greatest(c.reltuples, 0)::bigint
+  ) as rows_estimate,
   pg_total_relation_size(c.oid) as bytes,
-  exists (select from otel_data.sealed s where s.partition = c.relname) as sealed
+  f.sealed
 from (values
   ('traces', 'otel_data.spans'::regclass),
   ('logs', 'otel_data.logs'::regclass),
@@ -542,7 +546,10 @@ from (values
 ) t (signal, parent)
 join pg_inherits i on i.inhparent = t.parent
 join pg_class c on c.oid = i.inhrelid
-cross join lateral (select otel_data.partition_range(c.oid) as range) r;
+cross join lateral (select otel_data.partition_range(c.oid) as range) r
+cross join lateral (
+  select exists (select from otel_data.sealed s where s.partition = c.relname) as sealed
+) f;
 
 comment on view otel.partitions is 'Partitions of the telemetry by time; the default one of each signal takes what fits in no other';
 comment on column otel.partitions.signal is 'traces, logs or metrics';
