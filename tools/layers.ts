@@ -63,6 +63,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/client.ts",
       "postgres/pg.ts",
       "postgres/folder_lock.ts",
+      "postgres/pglite_call.ts",
       "postgres/pglite_instance.ts",
       "postgres/pglite_worker.ts",
       "postgres/pglite.ts",

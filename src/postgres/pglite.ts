@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { CallbackSession } from "./callback_session.ts";
 import { copyFile } from "./copy_format.ts";
 import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
+import type { PGliteCall, PGliteReply, PGliteRequest } from "./pglite_call.ts";
 import { PGliteClient, type PGliteInstance } from "./pglite_instance.ts";
-import type { PGliteCall, PGliteReply, PGliteRequest } from "./pglite_worker.ts";
 import { type Session, SessionDatabase, type SessionSource } from "./session.ts";
 
 /** Settings of {@linkcode pglite}. */

@@ -6,27 +6,8 @@
 
 import { mkdir, readFile } from "node:fs/promises";
 import { PGlite } from "@electric-sql/pglite";
-import type { CopyTable, SqlValue } from "./database.ts";
+import type { PGliteCall, PGliteReply, PGliteRequest } from "./pglite_call.ts";
 import { PGliteClient } from "./pglite_instance.ts";
-
-/** What the worker can be asked. */
-export type PGliteCall =
-  | { readonly kind: "open"; readonly dataDir: string; readonly snapshot?: Blob }
-  | { readonly kind: "query"; readonly sql: string; readonly parameters: readonly SqlValue[] }
-  | { readonly kind: "execute"; readonly script: string }
-  | { readonly kind: "copyIn"; readonly table: CopyTable; readonly file: ArrayBuffer }
-  | { readonly kind: "close" };
-
-/** A question. */
-export interface PGliteRequest {
-  readonly id: number;
-  readonly call: PGliteCall;
-}
-
-/** Its answer. `fields` are the error's, the SQLSTATE as `code` among them. */
-export type PGliteReply =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly message: string; readonly fields: Record<string, unknown> };
 
 /** The major version of Postgres that PGlite is. */
 const EMBEDDED_VERSION = "18";
