@@ -56,6 +56,23 @@ function parseNanos(text: string, nowMs: number): bigint | undefined {
   if (count !== undefined) {
     return BigInt(Math.floor(nowMs)) * 1_000_000n - BigInt(count) * UNIT_NANOS[unit!]!;
   }
+  return parseInstant(text);
+}
+
+/**
+ * Reads an RFC 3339 time, which says its zone, to the nanosecond.
+ *
+ * @returns Nanoseconds since 1970, less than 0 before; undefined when it is none.
+ *
+ * @example An hour ahead of UTC
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(parseInstant("1970-01-01T01:00:00.000000005+01:00"), 5n);
+ * assert.equal(parseInstant("1970-01-01T01:00:00"), undefined);
+ * ```
+ */
+export function parseInstant(text: string): bigint | undefined {
   const [, seconds, fraction = "", zone] = RFC_3339.exec(text) ?? [];
   if (seconds === undefined) return undefined;
   const local = seconds.replace(/[t ]/, "T");
