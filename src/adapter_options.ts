@@ -52,14 +52,25 @@ export interface OTelStorageOptions {
   readonly circuitBreakerThreshold?: number;
   /** How long that while is, in milliseconds, 1 to 3,600,000. @default {60_000} */
   readonly circuitBreakerCooldownMs?: number;
-  /** Bytes of a journal in memory, at least 1 MiB. @default {67_108_864} */
+  /** Records of `store…` that go on together, 10 to 1,000. @default {100} */
+  readonly batchSize?: number;
+  /** How long a record of `store…` waits for others, in ms, 1,000 to 60,000. @default {5_000} */
+  readonly batchIntervalMs?: number;
+  /**
+   * Bytes of a journal in memory, and of what `store…` has buffered besides; at least 1 MiB.
+   *
+   * @default {67_108_864}
+   */
   readonly maxBufferBytes?: number;
   /**
    * How long a request waits for the database before it is refused, in milliseconds, where the journal
    * is in memory. It stays there: sent again, it is not stored twice. @default {30_000}
    */
   readonly maxBufferAgeMs?: number;
-  /** How long a request waits for room in a full journal, in milliseconds. @default {5_000} */
+  /**
+   * How long a request waits for room in a full journal, and a record of `store…` for room in a full
+   * buffer, before it is refused; in milliseconds. @default {5_000}
+   */
   readonly maxRoomWaitMs?: number;
   /** How long `close` waits for what is to be stored, in milliseconds, to 600,000. @default {8_000} */
   readonly closeGraceMs?: number;
@@ -132,6 +143,8 @@ const optionsSchema = z.strictObject({
   attemptTimeoutMs: z.number().int().min(100).max(600_000).default(30_000),
   circuitBreakerThreshold: z.number().int().min(1).max(100).default(5),
   circuitBreakerCooldownMs: z.number().int().min(1).max(3_600_000).default(60_000),
+  batchSize: z.number().int().min(10).max(1_000).default(100),
+  batchIntervalMs: z.number().int().min(1_000).max(60_000).default(5_000),
   maxBufferBytes: z.number().int().min(1 << 20).default(64 << 20),
   maxBufferAgeMs: z.number().int().min(1).max(MAX_TIMER_MS).default(30_000),
   maxRoomWaitMs: z.number().int().min(0).max(MAX_TIMER_MS).default(5_000),

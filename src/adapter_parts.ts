@@ -139,9 +139,9 @@ function settlementOf(
   { maxBufferAgeMs }: AdapterSettings,
 ): Settlement {
   return {
-    until: async (to, abort) => {
+    until: async (to, abort, { patient = false } = {}) => {
       const late = new AbortController();
-      const timer = setTimeout(() => {
+      const timer = patient ? undefined : setTimeout(() => {
         late.abort(unavailable(`the database has not stored it within ${maxBufferAgeMs} ms`));
       }, maxBufferAgeMs);
       const signals = [late.signal, ...abort === undefined ? [] : [abort]];

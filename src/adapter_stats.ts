@@ -14,6 +14,7 @@
 import type { DeadLetterStats } from "./dead_letters.ts";
 import type { DeliveryStats } from "./delivery_state.ts";
 import type { Counts, JournalStats } from "./journal.ts";
+import type { BufferStats } from "./record_buffer.ts";
 
 /** Numbers about an adapter. */
 export interface AdapterStats {
@@ -25,6 +26,8 @@ export interface AdapterStats {
   readonly duplicates: Counts;
   /** Valid records in the journal since it began. */
   readonly accepted: Counts;
+  /** What `storeTrace`, `storeLog` and `storeMetrics` have taken and the journal has not. */
+  readonly buffer: BufferStats;
   /** The journal. */
   readonly journal: JournalNumbers;
   /** What destinations will never take. */

@@ -195,6 +195,9 @@ function destination(
 /** Where the database is, without passwords. */
 function placeOf({ connectionString, pgliteDir }: AdapterSettings): string {
   if (pgliteDir !== undefined) return pgliteDir;
-  const url = URL.parse(connectionString ?? "");
-  return url === null ? "a client that was handed in" : `${url.host}${url.pathname}`;
+  if (connectionString === undefined) return "a client that was handed in";
+  const url = URL.parse(connectionString);
+  // One with an @ has a part of the password in it: there was a slash in that.
+  if (url === null || url.pathname.includes("@")) return "the database of connectionString";
+  return `${url.host}${url.pathname}`;
 }

@@ -47,11 +47,29 @@ export interface WriteResult {
 export interface Settlement {
   /**
    * @param to All before it is settled when this resolves.
+   * @param options `patient`: waits however long it takes.
    * @throws {UnavailableError} It takes too long, or is being closed.
    */
-  until(to: bigint, signal: AbortSignal | undefined): Promise<void>;
+  until(
+    to: bigint,
+    signal: AbortSignal | undefined,
+    options?: { readonly patient?: boolean },
+  ): Promise<void>;
   /** What the database refused of the request at a position. */
   refusal(position: bigint): Refusal | undefined;
+}
+
+/** A request that is in the journal. */
+export interface Taken {
+  /** What became of its records on the way there. */
+  readonly result: WriteResult;
+  /**
+   * Waits until the database has it, however long that takes. Absent where the journal outlives the
+   * process, and where there is nothing to wait for.
+   *
+   * @throws {UnavailableError} It is being closed.
+   */
+  readonly stored: (() => Promise<WriteResult>) | undefined;
 }
 
 /** The ledger of what came in, in records by signal. */
@@ -144,7 +162,33 @@ export class Intake {
     }
   }
 
+  /**
+   * Takes a request as far as the journal. For those who keep what is only there in view.
+   *
+   * @throws As {@linkcode write}.
+   */
+  async take(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<Taken> {
+    try {
+      const { result, position } = await this.#append(signal, body, abort);
+      const stored = position === undefined || this.#settlement === undefined
+        ? undefined
+        : () => this.#settled(result, position, undefined, { patient: true });
+      return { result, stored };
+    } catch (error) {
+      throw asUnavailable(error);
+    }
+  }
+
   async #write(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<WriteResult> {
+    const { result, position } = await this.#append(signal, body, abort);
+    return position === undefined ? result : await this.#settled(result, position, abort);
+  }
+
+  async #append(
+    signal: Signal,
+    body: Uint8Array,
+    abort?: AbortSignal,
+  ): Promise<{ readonly result: WriteResult; readonly position?: bigint }> {
     abort?.throwIfAborted();
     const arrivalUnixNano = BigInt(Date.now()) * 1_000_000n;
     const { accepted: count, rejected, message, keep } = this.#rows.check(
@@ -155,7 +199,7 @@ export class Intake {
     const result = { accepted: count, rejected, message };
     if (count === 0) {
       this.#reject(signal, rejected);
-      return result;
+      return { result };
     }
     const request = { signal, body, count, arrivalUnixNano };
     const { position, duplicate } = await this.#journal.append(
@@ -164,8 +208,17 @@ export class Intake {
     );
     if (!duplicate) keep(position);
     this.#reject(signal, rejected);
+    return { result, position };
+  }
+
+  async #settled(
+    result: WriteResult,
+    position: bigint,
+    abort?: AbortSignal,
+    options?: { readonly patient: boolean },
+  ): Promise<WriteResult> {
     if (this.#settlement === undefined) return result;
-    await this.#settlement.until(position + 1n, abort);
+    await this.#settlement.until(position + 1n, abort, options);
     return withRefusal(result, this.#settlement.refusal(position));
   }
 

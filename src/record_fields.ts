@@ -113,9 +113,15 @@ function fromMs(ms: number): bigint | undefined {
   return BigInt(whole) * NANOS_PER_MS + BigInt(Math.round((ms - whole) * 1e6));
 }
 
-/** Now, in nanoseconds since 1970. */
+let lastNow = 0n;
+
+/**
+ * Now, in nanoseconds since 1970; later each time, so that two records of one moment are not taken for
+ * one that was sent twice.
+ */
 export function nowNanos(): bigint {
-  return BigInt(Date.now()) * NANOS_PER_MS;
+  const now = BigInt(Date.now()) * NANOS_PER_MS;
+  return lastNow = now > lastNow ? now : lastNow + 1n;
 }
 
 /** The attributes in OTLP's form. What was built here is plain: none of it has been sent before. */

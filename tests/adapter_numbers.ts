@@ -14,6 +14,17 @@ export const NUMBERS: AdapterStats = {
   rejected: { traces: 1, logs: 0, metrics: 0 },
   duplicates: { traces: 5, logs: 0, metrics: 5 },
   accepted: { traces: 100, logs: 20, metrics: 0 },
+  buffer: {
+    records: 0,
+    bytes: 0,
+    maxBytes: 67_108_864,
+    unstored: 0,
+    waiting: 0,
+    refused: 0,
+    failures: 0,
+    rejected: 0,
+    lastError: undefined,
+  },
   journal: {
     id: "0f8fad5b-d9cb-469f-a165-70867728950e",
     kind: "disk",
