@@ -26,6 +26,8 @@ import type { CircuitState } from "./breaker.ts";
 import type { DeadLetterStats } from "./dead_letters.ts";
 import type { WriteResult } from "./intake.ts";
 import { LetterBox } from "./letter_box.ts";
+import { type LogData, logRequest } from "./log_data.ts";
+import { type MetricData, metricRequests } from "./metric_data.ts";
 import type { Database } from "./postgres/database.ts";
 import { SCHEMA_VERSION } from "./postgres/migrate.ts";
 import { chooseWidth } from "./postgres/partition_width.ts";
@@ -42,6 +44,8 @@ import {
 } from "./query.ts";
 import { reasonOf } from "./reason.ts";
 import type { ExportRequests, LogRecord, Metric, Signal, Span } from "./record.ts";
+import { UnstoredRecordsError } from "./record_buffer.ts";
+import { spanRequest, type TraceData } from "./trace_data.ts";
 
 export type { AdapterEvent } from "./adapter_events.ts";
 export type { ForwardSettings, OTelStorageOptions } from "./adapter_options.ts";
@@ -57,6 +61,12 @@ export type {
 export type { DeliveryStateKind, DeliveryStats, LedgerCounts } from "./delivery.ts";
 export { UnavailableError, type WriteResult } from "./intake.ts";
 export type { Counts, JournalStats } from "./journal.ts";
+export type { LogData } from "./log_data.ts";
+export type { MetricData } from "./metric_data.ts";
+export { type BufferStats, UnstoredRecordsError } from "./record_buffer.ts";
+export { type Fault, RecordError } from "./record_error.ts";
+export type { Attributes, AttributeValue, TimeValue } from "./record_fields.ts";
+export type { SpanKindValue, SpanStatusValue, TraceData } from "./trace_data.ts";
 export { LetterBox, type LetterOutcome } from "./letter_box.ts";
 export type {
   DenoPostgresClient,
@@ -95,8 +105,10 @@ export interface Health {
   readonly error: string;
   /** State of the breaker round the storage path. */
   readonly breaker: CircuitState;
-  /** Records that are yet to be stored. */
+  /** Records in the journal that are yet to be stored. */
   readonly pendingRecords: number;
+  /** Records of `store…` that the journal does not have yet. */
+  readonly bufferedRecords: number;
 }
 
 /** How long `health` waits for the database, in milliseconds. */
@@ -117,6 +129,22 @@ const MAINTAIN_MS = 3_600_000;
  * const body = new Uint8Array(); // an ExportTraceServiceRequest in protobuf, here without spans
  * assert.deepEqual(await storage.write("traces", body), { accepted: 0, rejected: 0, message: "" });
  * assert.deepEqual(await storage.getTrace("5b8efff798038103d269b633813fc60c"), []);
+ * ```
+ *
+ * @example Store plain objects
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { OTelStorageAdapter } from "@oneiric/otel-storage/adapter";
+ *
+ * await using storage = new OTelStorageAdapter({ pgliteDir: "memory://" });
+ * await storage.init();
+ * const traceId = "5b8efff798038103d269b633813fc60c";
+ * await storage.storeTrace({ traceId, name: "checkout", startTime: new Date(), durationMs: 250, service: "shop" });
+ * await storage.storeLog({ traceId, level: "WARN", message: "out of stock", service: "shop" });
+ * await storage.storeMetrics([{ name: "orders", type: "counter", value: 1, labels: { paid: true } }]);
+ * await storage.flush();
+ * assert.equal((await storage.getTrace(traceId)).length, 1);
+ * assert.equal((await storage.getLogs({ traceId })).length, 1);
  * ```
  */
 export class OTelStorageAdapter implements AsyncDisposable {
@@ -260,14 +288,72 @@ export class OTelStorageAdapter implements AsyncDisposable {
   }
 
   /**
-   * Resolves when everything acknowledged so far is in the database. It may have to wait for that long.
+   * Takes a span. Resolves when it is buffered; with up to `batchSize` others, or after
+   * `batchIntervalMs`, it goes the way of {@linkcode write}. {@linkcode flush} says when it is stored.
    *
-   * @throws The reason of the signal.
+   * While the buffer is full it waits. A record that is equal to one of the last 10 minutes in everything,
+   * ids and times included, may be taken for the same one.
+   *
+   * @throws {RecordError} A field is missing, unknown or wrong; the message names it and its value.
+   * @throws {UnavailableError} There is no room for `maxRoomWaitMs`; it is not buffered.
+   * @throws The reason of the signal; it is not buffered.
    */
-  async flush(options: ReadOptions = {}): Promise<void> {
-    const { destinations, intake } = await this.#opened();
-    await intake.idle();
-    await destinations.database.drain(options.signal);
+  async storeTrace(data: TraceData, options: ReadOptions = {}): Promise<void> {
+    await this.#buffer("traces", [spanRequest(data)], options);
+  }
+
+  /** Takes a log record, in the same way and with the same errors as {@linkcode storeTrace}. */
+  async storeLog(data: LogData, options: ReadOptions = {}): Promise<void> {
+    await this.#buffer("logs", [logRequest(data)], options);
+  }
+
+  /**
+   * Takes measurements, in the same way as {@linkcode storeTrace}.
+   *
+   * @throws {AggregateError} Some are wrong: a {@linkcode RecordError} for each of them, with its index.
+   * The others are buffered.
+   * @throws {UnavailableError} There is no room for `maxRoomWaitMs`; none is buffered.
+   * @throws The reason of the signal; none is buffered.
+   */
+  async storeMetrics(list: readonly MetricData[], options: ReadOptions = {}): Promise<void> {
+    const { bodies, errors } = metricRequests(list);
+    await this.#buffer("metrics", bodies, options);
+    if (errors.length === 0) return;
+    const what = `Cannot store ${errors.length} of ${list.length} metrics, the others are buffered`;
+    throw new AggregateError(errors, `${what}: ${errors[0]!.message}`);
+  }
+
+  async #buffer(
+    signal: Signal,
+    bodies: readonly Uint8Array[],
+    options: ReadOptions,
+  ): Promise<void> {
+    const { buffer } = this.#ready ?? await this.#opened();
+    if (this.#closed !== undefined) throw unavailable("shutting down");
+    await buffer.add(signal, bodies, options.signal);
+  }
+
+  /**
+   * Resolves when everything buffered and acknowledged so far is in the database, or is a dead letter.
+   * It may have to wait for that long.
+   *
+   * @throws {UnstoredRecordsError} The signal ends the wait, with its reason as the cause: as many records
+   * are not stored yet, and are tried further. Or, without a `dataDir`, the database refuses as many
+   * buffered ones for good.
+   */
+  async flush({ signal }: ReadOptions = {}): Promise<void> {
+    const { destinations, intake, buffer } = await this.#opened();
+    try {
+      await buffer.flush(signal);
+      await intake.idle(signal);
+      await destinations.database.drain(signal);
+    } catch (cause) {
+      const { traces, logs, metrics } = destinations.database.stats.pending;
+      const left = traces + logs + metrics + buffer.stats.records;
+      if (left === 0) throw cause;
+      throw new UnstoredRecordsError(left, `not stored yet: ${reasonOf(cause)}`, { cause });
+    }
+    await buffer.tell();
   }
 
   /** Makes partitions ahead, seals closed ones and drops those older than the retention. */
@@ -281,7 +367,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
 
   /** Asks the database how it is, for 5 s at most. Never rejects because of the database. */
   async health(): Promise<Health> {
-    const { store, journal, destinations } = await this.#usable();
+    const { store, journal, destinations, buffer } = await this.#usable();
     const signal = AbortSignal.timeout(HEALTH_MS);
     let driver = "";
     let schemaVersion = 0;
@@ -311,16 +397,18 @@ export class OTelStorageAdapter implements AsyncDisposable {
       error,
       breaker,
       pendingRecords: pending.traces + pending.logs + pending.metrics,
+      bufferedRecords: buffer.stats.records,
     };
   }
 
   /** Numbers as of this moment. */
   async stats(): Promise<AdapterStats> {
-    const { intake, journal, letters, destinations } = await this.#usable();
+    const { intake, buffer, journal, letters, destinations } = await this.#usable();
     const { id, oldest, head } = journal;
     const kind = this.#settings.dataDir === undefined ? "memory" : "disk";
     return {
       ...intake.counts,
+      buffer: buffer.stats,
       journal: { ...journal.stats, id, kind, oldest, head },
       deadLetters: letters?.stats ?? NO_LETTERS,
       destinations: destinations.stats,
@@ -358,6 +446,8 @@ export class OTelStorageAdapter implements AsyncDisposable {
    * Takes no more, delivers what can be delivered, and closes the database unless the client was handed
    * in. What is not delivered within `closeGraceMs` stays in the journal; without a `dataDir` it is
    * refused. What is being opened or maintained is given up. Idempotent.
+   *
+   * @throws {UnstoredRecordsError} All is closed, and as many buffered records are lost.
    */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
@@ -369,19 +459,24 @@ export class OTelStorageAdapter implements AsyncDisposable {
     if (!isOpen) this.#closing.abort();
     const opened = await this.#opening?.catch(() => undefined);
     if (opened === undefined) return;
-    const { intake, destinations, resources } = opened;
+    const { intake, buffer, destinations, resources } = opened;
+    buffer.refuse();
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), closeGraceMs / 2);
     try {
+      // What does not get there in time is told of below.
+      await buffer.flush(late.signal).catch(() => {});
       // In memory a request is on its way until it is delivered.
       if (dataDir !== undefined) await intake.idle(late.signal);
       await destinations.settle(late.signal, { patient: dataDir === undefined });
     } finally {
       clearTimeout(timer);
     }
+    buffer.end();
     await destinations.close();
     this.#closing.abort();
     await resources.disposeAsync();
+    await buffer.tell();
   }
 
   /** The same as {@linkcode close}. */

@@ -23,6 +23,7 @@ import { speaksAgainstRecords } from "./postgres/sink.ts";
 import { PostgresStore } from "./postgres/store.ts";
 import { Transcoder } from "./postgres/transcode.ts";
 import { reasonOf } from "./reason.ts";
+import { RecordBuffer } from "./record_buffer.ts";
 import { Refusals } from "./refusals.ts";
 import { classify } from "./retry.ts";
 
@@ -42,6 +43,7 @@ export interface AdapterParts {
   readonly store: PostgresStore;
   readonly destinations: Destinations;
   readonly intake: Intake;
+  readonly buffer: RecordBuffer;
 }
 
 /**
@@ -82,14 +84,16 @@ export async function assemble(
   const settlement = dataDir === undefined
     ? settlementOf(destinations, refusals, settings)
     : undefined;
-  return {
-    lock,
-    journal,
-    letters,
-    store,
-    destinations,
-    intake: new Intake(journal, rows, settlement),
-  };
+  const intake = new Intake(journal, rows, settlement);
+  const buffer = new RecordBuffer({
+    batchSize: settings.batchSize,
+    batchIntervalMs: settings.batchIntervalMs,
+    maxBytes: settings.maxBufferBytes,
+    maxWaitMs: settings.maxRoomWaitMs,
+    take: (signal, body, abort) => intake.take(signal, body, abort),
+    onEvent: settings.onEvent,
+  });
+  return { lock, journal, letters, store, destinations, intake, buffer };
 }
 
 async function openJournalFor(settings: AdapterSettings): Promise<Journal> {

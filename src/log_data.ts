@@ -7,7 +7,7 @@
 import * as z from "zod";
 import { encodeRequest } from "./otlp.ts";
 import type { LogRecord } from "./record.ts";
-import { convertRecord, FieldFault } from "./record_error.ts";
+import { encodeRecord, FieldFault } from "./record_error.ts";
 import {
   anyValue,
   type Attributes,
@@ -115,19 +115,10 @@ export function severityNumber(level: string): number {
  * ```
  */
 export function logRequest(data: LogData): Uint8Array {
-  const { service, record } = convertRecord("log record", SCHEMA, converted, data);
-  return encodeRequest("logs", {
-    resourceLogs: [{
-      ...resourceOf(service),
-      scopeLogs: [{ logRecords: [record], schemaUrl: "" }],
-      schemaUrl: "",
-    }],
-  });
+  return encodeRecord("log record", SCHEMA, encoded, data);
 }
 
-function converted(
-  data: z.output<typeof SCHEMA>,
-): { service: string | undefined; record: LogRecord } {
+function encoded(data: z.output<typeof SCHEMA>): Uint8Array {
   const { [LEVEL]: itsLevel, [MESSAGE]: itsMessage, ...rest } = data.attributes;
   const level = oneOf("level", data.level, LEVEL, itsLevel) ?? "";
   if (typeof level !== "string") {
@@ -160,7 +151,10 @@ function converted(
     spanId: data.spanId ?? "",
     eventName: data.name ?? "",
   };
-  return { service: data.service, record };
+  const scopeLogs = [{ logRecords: [record], schemaUrl: "" }];
+  return encodeRequest("logs", {
+    resourceLogs: [{ ...resourceOf(data.service), scopeLogs, schemaUrl: "" }],
+  });
 }
 
 /** What is said by a field, by an attribute, or by both alike. */

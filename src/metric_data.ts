@@ -7,7 +7,7 @@
 import * as z from "zod";
 import { encodeRequest } from "./otlp.ts";
 import type { HistogramDataPoint, KeyValue, Metric } from "./record.ts";
-import { convertRecord, FieldFault } from "./record_error.ts";
+import { encodeRecord, FieldFault, RecordError } from "./record_error.ts";
 import {
   ATTRIBUTES,
   type Attributes,
@@ -82,43 +82,64 @@ const SCHEMA = z.strictObject({
   service: NAME.optional(),
   bounds: z.array(finite, "has to be a list of numbers")
     .max(MAX_BOUNDS, `has to be up to ${MAX_BOUNDS} numbers`)
-    .refine((bounds) => bounds.every((bound, n) => n === 0 || bound > bounds[n - 1]!), "has to ascend")
+    .refine(
+      (bounds) => bounds.every((bound, n) => n === 0 || bound > bounds[n - 1]!),
+      "has to ascend",
+    )
     .optional(),
 }, "has to be an object");
 
 type Parsed = z.output<typeof SCHEMA>;
 
+/** Measurements, each as a request of its own, and what is wrong with the others. */
+export interface MetricRequests {
+  /** In the order of the list. */
+  readonly bodies: Uint8Array[];
+  /** Each with the index of its measurement. */
+  readonly errors: RecordError[];
+}
+
 /**
- * Makes an `ExportMetricsServiceRequest` of one point.
+ * Makes an `ExportMetricsServiceRequest` of each measurement of a list that is right.
  *
- * @param index Which one of a list it is, for the message.
- * @throws {RecordError} A field is missing, unknown or wrong.
+ * @throws {RecordError} It is no list.
  *
- * @example A measurement
+ * @example A measurement, and one without a value
  * ```ts
  * import assert from "node:assert/strict";
  * import { decodeRequest } from "./otlp.ts";
  *
- * const bytes = metricRequest({ name: "latency", type: "histogram", value: [7, 8, 20], unit: "ms" });
- * const { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] } = decodeRequest("metrics", bytes);
+ * const latency = { name: "latency", type: "histogram", value: [7, 8, 20], unit: "ms" } as const;
+ * const { bodies, errors } = metricRequests([latency, { ...latency, value: NaN }]);
+ * const { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] } = decodeRequest("metrics", bodies[0]);
  * assert.deepEqual(metric.histogram?.dataPoints[0].bucketCounts.slice(0, 4), [0n, 0n, 2n, 1n]);
+ * assert.deepEqual(errors.map(({ index, field }) => [index, field]), [[1, "value"]]);
  * ```
  */
-export function metricRequest(data: MetricData, index?: number): Uint8Array {
-  const { service, metric } = convertRecord("metric", SCHEMA, converted, data, index);
-  return encodeRequest("metrics", {
-    resourceMetrics: [{
-      ...resourceOf(service),
-      scopeMetrics: [{ metrics: [metric], schemaUrl: "" }],
-      schemaUrl: "",
-    }],
-  });
+export function metricRequests(list: readonly MetricData[]): MetricRequests {
+  if (!Array.isArray(list)) {
+    throw new RecordError("metrics", { field: "", value: list, why: "has to be a list of them" });
+  }
+  const bodies: Uint8Array[] = [];
+  const errors: RecordError[] = [];
+  for (const [index, data] of list.entries()) {
+    try {
+      bodies.push(encodeRecord("metric", SCHEMA, encoded, data, index));
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      errors.push(error);
+    }
+  }
+  return { bodies, errors };
 }
 
-function converted(data: Parsed): { service: string | undefined; metric: Metric } {
+function encoded(data: Parsed): Uint8Array {
   const { name, unit = "", description = "", service } = data;
-  const about = { name, unit, description, metadata: [] };
-  return { service, metric: { ...about, ...pointsOf(data) } };
+  const metric: Metric = { name, unit, description, metadata: [], ...pointsOf(data) };
+  const scopeMetrics = [{ metrics: [metric], schemaUrl: "" }];
+  return encodeRequest("metrics", {
+    resourceMetrics: [{ ...resourceOf(service), scopeMetrics, schemaUrl: "" }],
+  });
 }
 
 function pointsOf(data: Parsed): Pick<Metric, "gauge" | "sum" | "histogram"> {

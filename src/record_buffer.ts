@@ -72,9 +72,6 @@ export class UnstoredRecordsError extends Error {
   }
 }
 
-/** The largest record, in bytes of protobuf: what a request may have over HTTP. */
-export const MAX_RECORD_BYTES: number = 16 << 20;
-
 /** Where a request ends that has not got its records yet, in bytes. */
 const BATCH_BYTES = 4 << 20;
 /** When a request is tried again that failed for another reason than that of the journal, in ms. */
@@ -179,7 +176,7 @@ export class RecordBuffer {
     }
     queue.added += records.length;
     // Who waits for room does not wait for others as well.
-    if (this.#isFull) for (const each of Object.values(this.#queues)) this.#send(each);
+    if (this.#isFull) { for (const each of Object.values(this.#queues)) this.#send(each); }
     queue.timer ??= setTimeout(() => this.#send(queue), this.#rules.batchIntervalMs);
     if (queue.items.length >= this.#rules.batchSize) void this.#run(queue);
   }
@@ -209,29 +206,12 @@ export class RecordBuffer {
       const goals = queues.map(({ added }) => added);
       for (const queue of queues) this.#send(queue);
       while (queues.some(({ gone }, n) => gone < goals[n]!)) {
-        if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+        this.#stop.signal.throwIfAborted();
         await Promise.race([this.#gone.promise, ended.promise]);
       }
     } finally {
       abort?.removeEventListener("abort", onAbort);
     }
-  }
-
-  /**
-   * Tells of records that were rejected since it was last asked, when what is in a journal in memory
-   * has been stored.
-   *
-   * @throws {UnstoredRecordsError} There are some.
-   */
-  async tell(): Promise<void> {
-    await Promise.all(this.#unstored.keys());
-    const untold = this.#untold;
-    this.#untold = 0;
-    if (untold === 0) return;
-    throw new UnstoredRecordsError(
-      untold,
-      `the database refuses them for good, the last ones because ${this.#lastError?.message}`,
-    );
   }
 
   /** Takes no more. */
@@ -240,15 +220,36 @@ export class RecordBuffer {
     this.#room.open();
   }
 
-  /** Ends all waits; what is not in the journal then is lost, and counted. Idempotent. */
-  end(reason: unknown): void {
+  /** Ends all waits; what is not in the journal then is lost, and told of. Idempotent. */
+  end(): void {
     this.refuse();
     for (const queue of Object.values(this.#queues)) {
       clearTimeout(queue.timer);
       queue.timer = undefined;
     }
-    this.#stop.abort(reason);
+    this.#stop.abort();
     this.#wake();
+  }
+
+  /**
+   * Tells of records that will never be stored and of which it has not told before. What is in a journal
+   * in memory has to be stored by then, or the delivery closed.
+   *
+   * @throws {UnstoredRecordsError} There are some.
+   */
+  async tell(): Promise<void> {
+    await Promise.all(this.#unstored.keys());
+    const { records, unstored } = this.stats;
+    const lost = this.#stop.signal.aborted ? records + unstored : 0;
+    const untold = this.#untold;
+    this.#untold = 0;
+    if (lost + untold === 0) return;
+    const why = [
+      ...lost > 0 ? [`${lost} were left when it was closed (a dataDir would keep them)`] : [],
+      ...untold > 0 ? [`${untold} are refused for good`] : [],
+    ].join(", ");
+    const last = this.#lastError === undefined ? "" : `; last error: ${this.#lastError.message}`;
+    throw new UnstoredRecordsError(lost + untold, why + last);
   }
 
   #wake(): void {

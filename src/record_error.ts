@@ -57,23 +57,26 @@ export class FieldFault extends Error {
 
 const SHOWN = { depth: 0, maxStringLength: 100, maxArrayLength: 5, breakLength: Infinity } as const;
 
+/** The largest record, in bytes of protobuf: what a request may have over HTTP. */
+const MAX_BYTES = 16 << 20;
+
 /**
- * Checks a record and converts it.
+ * Checks a record and makes a request of it.
  *
  * @param what What it is, for the message.
  * @param schema What it has to look like.
- * @param convert Makes the record of OTLP; it may throw a {@linkcode FieldFault}.
+ * @param encode Makes the request in protobuf; it may throw a {@linkcode FieldFault}.
  * @param data What was given.
  * @param index Which one of a list it is.
- * @throws {RecordError} A field is missing, unknown or wrong.
+ * @throws {RecordError} A field is missing, unknown or wrong, or the record takes more than 16 MiB.
  */
-export function convertRecord<D, R>(
+export function encodeRecord<D>(
   what: string,
   schema: z.ZodType<D>,
-  convert: (data: D) => R,
+  encode: (data: D) => Uint8Array,
   data: unknown,
   index?: number,
-): R {
+): Uint8Array {
   const parsed = schema.safeParse(data);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
@@ -86,7 +89,9 @@ export function convertRecord<D, R>(
     throw new RecordError(what, { field: path.map(String).join("."), value, why }, index);
   }
   try {
-    return convert(parsed.data);
+    const body = encode(parsed.data);
+    if (body.length <= MAX_BYTES) return body;
+    throw new FieldFault("", undefined, `it takes ${body.length} bytes of at most ${MAX_BYTES}`);
   } catch (error) {
     if (!(error instanceof FieldFault)) throw error;
     throw new RecordError(what, error.fault, index);

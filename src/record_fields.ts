@@ -67,7 +67,10 @@ export const NAME: z.ZodType<string> = z.string("has to be a text").min(1, "must
 
 function id(digits: number): z.ZodType<string> {
   return z.string("has to be a text")
-    .regex(new RegExp(`^(?!0+$)[0-9a-fA-F]{${digits}}$`), `has to be ${digits} hex digits, not all 0`)
+    .regex(
+      new RegExp(`^(?!0+$)[0-9a-fA-F]{${digits}}$`),
+      `has to be ${digits} hex digits, not all 0`,
+    )
     .transform((hex) => hex.toLowerCase());
 }
 
@@ -172,7 +175,8 @@ export function anyValue(field: string, value: AttributeValue, level = 1): AnyVa
     return { arrayValue: { values } };
   }
   if (!isPlainObject(value)) {
-    const why = "has to be text, a number, a boolean, bytes, null, or a list or plain object of these";
+    const why =
+      "has to be text, a number, a boolean, bytes, null, or a list or plain object of these";
     throw new FieldFault(field, value, why);
   }
   return { kvlistValue: { values: entriesOf(field, value, level + 1) } };
@@ -193,7 +197,11 @@ function isPlainObject(value: unknown): value is Readonly<Record<string, Attribu
  *
  * @throws {FieldFault} The attributes say something else.
  */
-export function withAttribute(attributes: Attributes, name: string, value: AttributeValue): Attributes {
+export function withAttribute(
+  attributes: Attributes,
+  name: string,
+  value: AttributeValue,
+): Attributes {
   if (value === undefined) return attributes;
   const own = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
   if (own !== undefined && own !== value) {

@@ -48,7 +48,11 @@ export function spanTimes({ startTime, endTime, durationMs }: GivenTimes): SpanT
   const end = ended ?? sum(begun, took);
   if (end === undefined) {
     const field = begun === undefined ? "startTime" : "endTime";
-    throw new FieldFault(field, undefined, "is missing: give two of startTime, endTime, durationMs");
+    throw new FieldFault(
+      field,
+      undefined,
+      "is missing: give two of startTime, endTime, durationMs",
+    );
   }
   const start = begun ?? sum(end, took === undefined ? undefined : -took);
   if (start === undefined) {

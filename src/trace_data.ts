@@ -7,7 +7,7 @@
 import * as z from "zod";
 import { encodeRequest } from "./otlp.ts";
 import type { Span } from "./record.ts";
-import { convertRecord } from "./record_error.ts";
+import { encodeRecord } from "./record_error.ts";
 import {
   ATTRIBUTES,
   type Attributes,
@@ -111,19 +111,12 @@ function capitals<const T extends readonly string[]>(words: T): z.ZodType<T[numb
  * ```
  */
 export function spanRequest(data: TraceData): Uint8Array {
-  const { service, span } = convertRecord("span", SCHEMA, converted, data);
-  return encodeRequest("traces", {
-    resourceSpans: [{
-      ...resourceOf(service),
-      scopeSpans: [{ spans: [span], schemaUrl: "" }],
-      schemaUrl: "",
-    }],
-  });
+  return encodeRecord("span", SCHEMA, encoded, data);
 }
 
-function converted(data: z.output<typeof SCHEMA>): { service: string | undefined; span: Span } {
+function encoded(data: z.output<typeof SCHEMA>): Uint8Array {
   const { start, end } = spanTimes(data);
-  const { kind = "INTERNAL", status = "UNSET", statusMessage = "", operation, service } = data;
+  const { kind = "INTERNAL", status = "UNSET", statusMessage = "", operation } = data;
   const span: Span = {
     traceId: data.traceId ?? randomId(32),
     spanId: data.spanId ?? randomId(16),
@@ -144,5 +137,8 @@ function converted(data: z.output<typeof SCHEMA>): { service: string | undefined
       status: { code: STATUSES.indexOf(status), message: statusMessage },
     },
   };
-  return { service, span };
+  const scopeSpans = [{ spans: [span], schemaUrl: "" }];
+  return encodeRequest("traces", {
+    resourceSpans: [{ ...resourceOf(data.service), scopeSpans, schemaUrl: "" }],
+  });
 }
