@@ -152,8 +152,19 @@ const optionsSchema = z.strictObject({
   onEvent: z.custom<(event: AdapterEvent) => void>(
     (value) => typeof value === "function",
     "has to be a function",
-  ).default(() => () => {}),
+  ).default(() => () => {}).transform(harmless),
 });
+
+/** An observer that cannot throw into who tells it. */
+function harmless(onEvent: (event: AdapterEvent) => void): (event: AdapterEvent) => void {
+  return (event) => {
+    try {
+      onEvent(event);
+    } catch (thrown) {
+      console.error("OTelStorageAdapter: onEvent threw", thrown);
+    }
+  };
+}
 
 /** The options with their defaults. */
 export type AdapterSettings = Readonly<z.infer<typeof optionsSchema>>;

@@ -109,8 +109,8 @@ export function severityNumber(level: string): number {
  * import { decodeRequest } from "./otlp.ts";
  *
  * const bytes = logRequest({ attributes: { "log.level": "ERROR", "log.message": "full", disk: "sda" } });
- * const { resourceLogs: [{ scopeLogs: [{ logRecords: [log] }] }] } = decodeRequest("logs", bytes);
- * assert.equal(log.severityNumber, 17);
+ * const log = decodeRequest("logs", bytes).resourceLogs[0]?.scopeLogs[0]?.logRecords[0];
+ * assert.equal(log?.severityNumber, 17);
  * assert.deepEqual(log.attributes, [{ key: "disk", value: { stringValue: "sda" } }]);
  * ```
  */

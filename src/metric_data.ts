@@ -111,8 +111,9 @@ export interface MetricRequests {
  *
  * const latency = { name: "latency", type: "histogram", value: [7, 8, 20], unit: "ms" } as const;
  * const { bodies, errors } = metricRequests([latency, { ...latency, value: NaN }]);
- * const { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] } = decodeRequest("metrics", bodies[0]);
- * assert.deepEqual(metric.histogram?.dataPoints[0].bucketCounts.slice(0, 4), [0n, 0n, 2n, 1n]);
+ * const request = decodeRequest("metrics", bodies[0]!);
+ * const metric = request.resourceMetrics[0]?.scopeMetrics[0]?.metrics[0];
+ * assert.deepEqual(metric?.histogram?.dataPoints[0]?.bucketCounts.slice(0, 4), [0n, 0n, 2n, 1n]);
  * assert.deepEqual(errors.map(({ index, field }) => [index, field]), [[1, "value"]]);
  * ```
  */

@@ -106,8 +106,8 @@ function capitals<const T extends readonly string[]>(words: T): z.ZodType<T[numb
  * import { decodeRequest } from "./otlp.ts";
  *
  * const bytes = spanRequest({ name: "work", startTime: new Date(), durationMs: 20, service: "shop" });
- * const { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] } = decodeRequest("traces", bytes);
- * assert.match(span.traceId, /^[0-9a-f]{32}$/);
+ * const span = decodeRequest("traces", bytes).resourceSpans[0]?.scopeSpans[0]?.spans[0];
+ * assert.match(span!.traceId, /^[0-9a-f]{32}$/);
  * ```
  */
 export function spanRequest(data: TraceData): Uint8Array {

@@ -53,6 +53,9 @@ async function refusals(adapter: OTelStorageAdapter): Promise<Record<string, str
     write: () => adapter.write("traces", spans([1])),
     room: () => adapter.room(),
     flush: () => adapter.flush(),
+    storeTrace: () => adapter.storeTrace({ name: "work", startTime: new Date(), durationMs: 1 }),
+    storeLog: () => adapter.storeLog({ message: "hello" }),
+    storeMetrics: () => adapter.storeMetrics([{ name: "load", type: "gauge", value: 1 }]),
     database: () => adapter.database(),
     maintain: () => adapter.maintain(),
     health: () => adapter.health(),
@@ -86,6 +89,8 @@ Deno.test("adapter has the defaults that are documented", () => {
     attemptTimeoutMs: 30_000,
     circuitBreakerThreshold: 5,
     circuitBreakerCooldownMs: 60_000,
+    batchSize: 100,
+    batchIntervalMs: 5_000,
     maxBufferBytes: 67_108_864,
     maxBufferAgeMs: 30_000,
     maxRoomWaitMs: 5_000,
@@ -102,6 +107,8 @@ Deno.test("adapter refuses bad options with a RangeError that names option and v
     attemptTimeoutMs: [99, 600_001],
     circuitBreakerThreshold: [0, 101],
     circuitBreakerCooldownMs: [0, 3_600_001],
+    batchSize: [9, 1_001, 10.5, "100"],
+    batchIntervalMs: [999, 60_001],
     maxBufferBytes: [0, (1 << 20) - 1],
     dataDir: ["", 5],
     journalMaxBytes: [0, (1 << 20) - 1],
@@ -235,9 +242,12 @@ for (const driver of drivers) {
     await adapter.write("traces", spans([1]));
     await Promise.all([adapter.close(), adapter.close()]);
     await adapter.close();
-    const { write, room, flush, ...others } = await refusals(adapter);
+    const { write, room, flush, storeTrace, storeLog, storeMetrics, ...others } = await refusals(
+      adapter,
+    );
     const refused = "Cannot store the request: shutting down; send it again later";
     assert.deepEqual([write, room, flush], [refused, refused, "resolved"]);
+    assert.deepEqual([storeTrace, storeLog, storeMetrics], [refused, refused, refused]);
     assert.deepEqual(
       new Set(Object.values(others)),
       new Set(["Cannot use the adapter: it is closed"]),
@@ -267,6 +277,7 @@ for (const driver of drivers) {
       breaker: "CLOSED",
       accepting: true,
       pendingRecords: 0,
+      bufferedRecords: 0,
     };
     assert.deepEqual(await adapter.health(), well);
     const database = await adapter.database();
