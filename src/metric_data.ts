@@ -65,16 +65,17 @@ const DELTA = 1;
 const CUMULATIVE = 2;
 const INT64_MAX = 2n ** 63n - 1n;
 
+const VALUE = `has to be a finite number, a bigint of 64 bits, or 1 to ${MAX_VALUES} numbers`;
 const finite = z.number("has to be a finite number");
 
 const SCHEMA = z.strictObject({
   name: NAME,
   type: z.enum(["counter", "gauge", "histogram"], "has to be counter, gauge or histogram"),
   value: z.union([
-    finite,
-    z.bigint().min(-INT64_MAX - 1n).max(INT64_MAX),
-    z.array(finite).min(1).max(MAX_VALUES).readonly(),
-  ], `has to be a finite number, a bigint of 64 bits, or 1 to ${MAX_VALUES} numbers`),
+    z.number(VALUE),
+    z.bigint().min(-INT64_MAX - 1n, VALUE).max(INT64_MAX, VALUE),
+    z.array(finite).min(1, VALUE).max(MAX_VALUES, VALUE).readonly(),
+  ], VALUE),
   unit: z.string("has to be a text").optional(),
   description: z.string("has to be a text").optional(),
   labels: ATTRIBUTES.optional(),

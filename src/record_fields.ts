@@ -93,10 +93,18 @@ export function nanosOf(field: string, value: TimeValue): bigint {
       : "has to be a time";
     throw new FieldFault(field, value, why);
   }
-  if (nanos < 0n || nanos > MAX_NANOS) {
-    throw new FieldFault(field, value, "has to be from 1970 to 2554");
-  }
-  return nanos;
+  return inRange(field, nanos, value);
+}
+
+/**
+ * Nanoseconds since 1970 that a time of OTLP can be.
+ *
+ * @param value What they were made of, for the message.
+ * @throws {FieldFault} They are before 1970 or after 2554.
+ */
+export function inRange(field: string, nanos: bigint, value: unknown): bigint {
+  if (nanos >= 0n && nanos <= MAX_NANOS) return nanos;
+  throw new FieldFault(field, value, "has to be from 1970 to 2554");
 }
 
 function nanosIn(field: string, value: TimeValue): bigint | undefined {

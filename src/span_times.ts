@@ -5,7 +5,7 @@
  */
 
 import { FieldFault } from "./record_error.ts";
-import { nanosOf, type TimeValue } from "./record_fields.ts";
+import { inRange, nanosOf, type TimeValue } from "./record_fields.ts";
 
 /** What may be given. */
 export interface GivenTimes {
@@ -64,10 +64,10 @@ export function spanTimes({ startTime, endTime, durationMs }: GivenTimes): SpanT
     const why = "contradicts startTime and endTime";
     throw new FieldFault("durationMs", durationMs, why);
   }
-  // What was computed has to be a time as well.
+  // One that was computed has to be a time as well.
   return {
-    start: begun ?? nanosOf("durationMs", start),
-    end: ended ?? nanosOf("durationMs", end),
+    start: inRange("durationMs", start, durationMs),
+    end: inRange("durationMs", end, durationMs),
   };
 }
 
