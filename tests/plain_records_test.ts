@@ -96,7 +96,7 @@ for (const driver of drivers) {
         async (traces, logs, metrics) => {
           await database.query("delete from otel_data.spans");
           await database.query("delete from otel_data.logs");
-          await database.query("delete from otel_data.points");
+          await database.query("delete from otel_data.metric_points");
           await Promise.all([
             ...traces.map((one) => adapter.storeTrace(one)),
             ...logs.map((one) => adapter.storeLog(one)),
@@ -164,7 +164,8 @@ for (const driver of drivers) {
           );
         },
       ),
-      { numRuns: driver === "postgres" ? 40 : 15 },
+      // A batch that comes again is not stored again: there is nothing to shrink.
+      { numRuns: driver === "postgres" ? 40 : 15, endOnFailure: true },
     );
     assert.equal(nothing, false);
   });
