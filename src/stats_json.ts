@@ -14,11 +14,24 @@ const count = z.number();
 const counts = z.object({ traces: count, logs: count, metrics: count });
 const position = z.string();
 
+const lastError = z.object({ message: z.string(), at: z.string() }).nullable();
+
 const SCHEMA = z.object({
   received: counts,
   rejected: counts,
   duplicates: counts,
   accepted: counts,
+  buffer: z.object({
+    records: count,
+    bytes: count,
+    maxBytes: count,
+    unstored: count,
+    waiting: count,
+    refused: count,
+    failures: count,
+    rejected: count,
+    lastError,
+  }),
   journal: z.object({
     id: z.string(),
     kind: z.string(),
@@ -68,7 +81,7 @@ const SCHEMA = z.object({
     dead: counts,
     skipped: counts,
     rejectedThere: counts,
-    lastError: z.object({ message: z.string(), at: z.string() }).nullable(),
+    lastError,
   })),
 });
 
@@ -81,10 +94,11 @@ export type StatsJson = z.output<typeof SCHEMA>;
  * @param stats As the adapter tells them.
  */
 export function statsJson(stats: AdapterStats): StatsJson {
-  const { journal, destinations, ...rest } = stats;
+  const { buffer, journal, destinations, ...rest } = stats;
   // Nothing that is added to the numbers gets out without a name in the schema.
   return SCHEMA.parse({
     ...rest,
+    buffer: { ...buffer, lastError: errorJson(buffer.lastError) },
     journal: {
       ...journal,
       oldest: hex(journal.oldest),
@@ -95,9 +109,7 @@ export function statsJson(stats: AdapterStats): StatsJson {
     destinations: destinations.map(({ position, lastError, ...destination }) => ({
       ...destination,
       position: hex(position),
-      lastError: lastError === undefined
-        ? null
-        : { message: lastError.message, at: new Date(lastError.atMs).toISOString() },
+      lastError: errorJson(lastError),
     })),
   });
 }
@@ -117,6 +129,14 @@ export function parseStats(text: string): StatsJson {
       { cause },
     );
   }
+}
+
+function errorJson(
+  error: { readonly message: string; readonly atMs: number } | undefined,
+): z.output<typeof lastError> {
+  return error === undefined
+    ? null
+    : { message: error.message, at: new Date(error.atMs).toISOString() };
 }
 
 function hex(position: bigint): string {
