@@ -1,6 +1,6 @@
 /** What `storeTrace`, `storeLog` and `storeMetrics` take is what the views have, for any of it. */
 
-import { type LogData, type MetricData, type TraceData } from "@oneiric/otel-storage";
+import type { LogData, MetricData, TraceData } from "@oneiric/otel-storage";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { openStore } from "./open_store.ts";
