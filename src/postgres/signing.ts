@@ -19,7 +19,11 @@ const SIGNATURE_TERM_ROWS = 16_384;
 /** Records after which it is worth to look whether there is something to sign. */
 const SIGN_EVERY = 50_000;
 /** Smaller partitions are read whole as fast. */
-const MIN_ANALYZED_PAGES = 1_000;
+const MIN_ANALYZED_PAGES = 4_000;
+/** An open partition is analysed when it has grown so many times: to sample it takes a tenth of a second. */
+const ANALYZED_GROWTH = 4;
+/** Signatures after which the room of their terms is given back: each time takes as long as a signature. */
+const VACUUM_EVERY = 8;
 /** Two at once would do the same work. */
 const SIGNING_LOCK = 0x51676e;
 
@@ -32,6 +36,8 @@ interface Abortable {
 export interface SignOptions extends Abortable {
   /** Bytes of terms that are worth a signature, which it then has. Default: what fills one. */
   readonly termBytes?: number;
+  /** Give back the room of terms that have become a signature. @default {true} */
+  readonly vacuum?: boolean;
 }
 
 /** Signs in the background, as records are stored. */
@@ -40,6 +46,7 @@ export class Signer {
   readonly #signal: AbortSignal;
   #records = 0;
   #isSigning = false;
+  #notVacuumed = 0;
 
   /** @param signal Ends it. */
   constructor(database: Database, signal: AbortSignal) {
@@ -53,7 +60,9 @@ export class Signer {
     if (this.#records < SIGN_EVERY || this.#isSigning || this.#signal.aborted) return;
     this.#records = 0;
     this.#isSigning = true;
-    sign(this.#database, { signal: this.#signal })
+    const vacuum = this.#notVacuumed >= VACUUM_EVERY;
+    sign(this.#database, { signal: this.#signal, vacuum })
+      .then((made) => this.#notVacuumed = vacuum ? 0 : this.#notVacuumed + made)
       // `maintain` does the same, and says why it cannot; until then searches take longer.
       .catch(() => {})
       .finally(() => this.#isSigning = false);
@@ -69,7 +78,7 @@ export class Signer {
  */
 export async function sign(
   database: Database,
-  { termBytes = SIGNATURE_TERM_BYTES, ...abort }: SignOptions = {},
+  { termBytes = SIGNATURE_TERM_BYTES, vacuum = true, ...abort }: SignOptions = {},
 ): Promise<number> {
   let made = 0;
   for (const { signal } of await worthSigning(database, termBytes, abort)) {
@@ -82,7 +91,7 @@ export async function sign(
     }
   }
   // What was deleted is room for new rows: an embedded database has nobody else to see to that.
-  if (made > 0) await database.query("vacuum otel_data.granule_terms", [], abort);
+  if (vacuum) await database.query("vacuum otel_data.granule_terms", [], abort);
   await summarize(database, abort);
   return made;
 }
@@ -178,8 +187,8 @@ async function summarize(database: Database, abort: Abortable): Promise<void> {
      where a.amname = 'brin' and o.pages > 0
      union all
      select format('analyze otel_data.%I (time, granule, service_id, attribute_set_id)', o.relname)
-     from open o where o.pages > $1 and o.pages > 2 * o.relpages`,
-    [MIN_ANALYZED_PAGES],
+     from open o where o.pages > $1 and o.pages > $2 * o.relpages`,
+    [MIN_ANALYZED_PAGES, ANALYZED_GROWTH],
     abort,
   );
   for (const { step } of steps) {
