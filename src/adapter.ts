@@ -24,6 +24,7 @@ import { type AdapterParts, assemble, reach, resend, unavailable } from "./adapt
 import type { AdapterStats } from "./adapter_stats.ts";
 import type { CircuitState } from "./breaker.ts";
 import type { DeadLetterStats } from "./dead_letters.ts";
+import { followLogs, type LogTailing } from "./followed_logs.ts";
 import type { WriteResult } from "./intake.ts";
 import { LetterBox } from "./letter_box.ts";
 import { type LogData, logRequest } from "./log_data.ts";
@@ -42,6 +43,7 @@ import {
   type ReadOptions,
   type Stored,
 } from "./query.ts";
+import type { LogTailOptions } from "./query/log_tail.ts";
 import { reasonOf } from "./reason.ts";
 import type { ExportRequests, LogRecord, Metric, Signal, Span } from "./record.ts";
 import { UnstoredRecordsError } from "./record_buffer.ts";
@@ -59,6 +61,7 @@ export type {
   LetterList,
 } from "./dead_letters.ts";
 export type { DeliveryStateKind, DeliveryStats, LedgerCounts } from "./delivery.ts";
+export type { LogTailEvent, LogTailing } from "./followed_logs.ts";
 export { UnavailableError, type WriteResult } from "./intake.ts";
 export type { Counts, JournalStats } from "./journal.ts";
 export type { LogData } from "./log_data.ts";
@@ -67,6 +70,7 @@ export { type BufferStats, UnstoredRecordsError } from "./record_buffer.ts";
 export { type Fault, RecordError } from "./record_error.ts";
 export type { Attributes, AttributeValue, TimeValue } from "./record_fields.ts";
 export type { SpanKindValue, SpanStatusValue, TraceData } from "./trace_data.ts";
+export type { LogTailOptions } from "./query/log_tail.ts";
 export { LetterBox, type LetterOutcome } from "./letter_box.ts";
 export type {
   DenoPostgresClient,
@@ -425,6 +429,50 @@ export class OTelStorageAdapter implements AsyncDisposable {
     return await getLogs(await this.database(options), filter, options);
   }
 
+  /**
+   * Follows the logs: each record when its request was acknowledged, at most 100 followers at a time. It
+   * ends with `options.signal`, when the loop is left, or when the adapter closes. Who reads too slowly
+   * misses the oldest records and is told how many.
+   *
+   * @param choice As of `searchLogs`, without regular expressions; and from where on.
+   * @throws {QueryError} An option is wrong.
+   * @throws {QueryTimeoutError} To read what is stored took longer than `options.timeoutMs`.
+   * @throws {UnavailableError} There are too many followers, or it is closed.
+   *
+   * @example Errors of a service
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { OTelStorageAdapter } from "@oneiric/otel-storage/adapter";
+   * import { jsonToProtobuf } from "./otlp.ts";
+   *
+   * await using storage = new OTelStorageAdapter({ pgliteDir: "memory://" });
+   * await storage.init();
+   * const tail = await storage.tailLogs({ minSeverity: 17 });
+   * const records = '[{"severityNumber":17,"body":{"stringValue":"disk full"}}]';
+   * const text = `{"resourceLogs":[{"scopeLogs":[{"logRecords":${records}}]}]}`;
+   * await storage.write("logs", jsonToProtobuf("logs", text));
+   * for await (const [event] of tail) {
+   *   assert.ok(event?.kind === "log" && event.log.record.body?.stringValue === "disk full");
+   *   break;
+   * }
+   * ```
+   */
+  async tailLogs(choice: LogTailOptions = {}, options: ReadOptions = {}): Promise<LogTailing> {
+    const { tail, intake, destinations } = await this.#usable();
+    return await followLogs(
+      tail,
+      {
+        flush: async (signal) => {
+          await intake.idle(signal);
+          await destinations.database.drain(signal);
+        },
+        open: (read) => this.database(read),
+      },
+      choice,
+      options,
+    );
+  }
+
   /** Points of a metric, oldest first. See `getMetricPoints` of `query.ts`. */
   async getMetricPoints(
     filter: PointFilter,
@@ -459,7 +507,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
     if (!isOpen) this.#closing.abort();
     const opened = await this.#opening?.catch(() => undefined);
     if (opened === undefined) return;
-    const { intake, buffer, destinations, resources } = opened;
+    const { intake, buffer, destinations, tail, resources } = opened;
     buffer.refuse();
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), closeGraceMs / 2);
@@ -471,6 +519,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
       await destinations.settle(late.signal, { patient: dataDir === undefined });
     } finally {
       clearTimeout(timer);
+      tail.close();
     }
     buffer.end();
     await destinations.close();

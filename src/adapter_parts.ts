@@ -14,6 +14,7 @@ import { Intake, type Settlement, UnavailableError } from "./intake.ts";
 import type { Journal } from "./journal.ts";
 import { diskFiles } from "./journal_files.ts";
 import type { LetterOutcome } from "./letter_box.ts";
+import { LogTail } from "./log_tail.ts";
 import { memoryJournal } from "./memory_journal.ts";
 import { Dimensions } from "./postgres/dimensions.ts";
 import { type FolderLock, lockFolder } from "./postgres/folder_lock.ts";
@@ -44,6 +45,8 @@ export interface AdapterParts {
   readonly destinations: Destinations;
   readonly intake: Intake;
   readonly buffer: RecordBuffer;
+  /** Who follows the logs. */
+  readonly tail: LogTail;
 }
 
 /**
@@ -79,12 +82,15 @@ export async function assemble(
   const destinations = opened.use(
     await Destinations.open({ journal, letters: letters ?? refusals, store, settings }),
   );
+  const tail = new LogTail();
   if (!settings.retainJournal) journal.start();
   destinations.start();
   const settlement = dataDir === undefined
     ? settlementOf(destinations, refusals, settings)
     : undefined;
-  const intake = new Intake(journal, rows, settlement);
+  const intake = new Intake(journal, rows, ({ signal, body, count, arrivalUnixNano }) => {
+    if (signal === "logs") tail.offer(body, count, arrivalUnixNano);
+  }, settlement);
   const buffer = new RecordBuffer({
     batchSize: settings.batchSize,
     batchIntervalMs: settings.batchIntervalMs,
@@ -93,7 +99,7 @@ export async function assemble(
     take: (signal, body, abort) => intake.take(signal, body, abort),
     onEvent: settings.onEvent,
   });
-  return { lock, journal, letters, store, destinations, intake, buffer };
+  return { lock, journal, letters, store, destinations, intake, buffer, tail };
 }
 
 async function openJournalFor(settings: AdapterSettings): Promise<Journal> {

@@ -9,30 +9,19 @@
 import type { Route } from "./admin_routes.ts";
 import { textOf } from "./api_answers.ts";
 import { optionsFrom } from "./api_parameters.ts";
+import { problem, told } from "./api_problems.ts";
 import { API_QUERIES, type ApiQuery, pathParameter } from "./api_queries.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Database } from "./postgres/database.ts";
-import { QueryError, QueryTimeoutError } from "./query.ts";
+import { QueryError } from "./query.ts";
 import { RequestError } from "./request_error.ts";
-import { classify } from "./retry.ts";
 
 /** The store that is read. */
 export type OpenDatabase = (
   options: { readonly signal: AbortSignal },
 ) => Promise<Database>;
 
-const RETRY_AFTER_MS = 5_000;
 const JSON_TYPE = "application/json";
-const TITLES: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  499: "Client Closed Request",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-};
 
 /**
  * The paths and how they are answered. A last part in braces stands for any one.
@@ -85,40 +74,5 @@ function decoded(parameter: string, text: string): string {
 function json(body: string): Response {
   return new Response(body, {
     headers: { "content-type": JSON_TYPE, "cache-control": "no-store" },
-  });
-}
-
-/** What went wrong, as what the client is told. */
-async function told(request: Request, answer: () => Promise<Response>): Promise<Response> {
-  try {
-    return await answer();
-  } catch (error) {
-    if (error instanceof RequestError || request.signal.aborted) throw error;
-    if (error instanceof QueryError) {
-      throw new RequestError(400, error.message, { cause: error });
-    }
-    if (error instanceof QueryTimeoutError) {
-      throw new RequestError(504, error.message, { cause: error });
-    }
-    if (classify(error).kind === "permanent") throw error;
-    throw new RequestError(503, "Cannot reach the database: ask again later", {
-      retryAfterMs: RETRY_AFTER_MS,
-      cause: error,
-    });
-  }
-}
-
-/** An error as problem details. */
-function problem({ status, message, cause }: RequestError): Response {
-  const details = {
-    type: "about:blank",
-    title: TITLES[status] ?? "Internal Server Error",
-    status,
-    detail: message,
-    ...cause instanceof QueryError && { parameter: cause.parameter },
-  };
-  return Response.json(details, {
-    status,
-    headers: { "content-type": "application/problem+json", "cache-control": "no-store" },
   });
 }

@@ -112,7 +112,7 @@ async function serve(settings: Settings): Promise<void> {
       () => ownOf({ ...settings, port: server.addr.port }),
     ),
     database: (options) => adapter.database(options),
-    onError: (error) => log("error", "could not store a request", { error }),
+    onError: (error) => log("error", "could not answer a request", { error }),
   });
   const requests = new InFlight();
   const server = listen(settings, (request, info) => requests.track(answer(request, info)));

@@ -7,7 +7,12 @@
  * @module
  */
 
-import { type Counts, type Journal, JournalUnavailableError } from "./journal.ts";
+import {
+  type Counts,
+  type Journal,
+  type JournalRequest,
+  JournalUnavailableError,
+} from "./journal.ts";
 import { sum } from "./ledger.ts";
 import type { PreparedRows } from "./postgres/prepared_rows.ts";
 import type { Signal } from "./record.ts";
@@ -84,11 +89,28 @@ export interface IntakeCounts {
   readonly accepted: Counts;
 }
 
+/** A request in the journal. */
+interface Appended {
+  readonly result: WriteResult;
+  /** Where; undefined when nothing of it is there. */
+  readonly position?: bigint;
+  /** Undefined when it was there before. */
+  readonly request?: JournalRequest | undefined;
+}
+
+/**
+ * Is told of each request when nothing of it can be lost any more, just before its sender is. Not of one
+ * that was there already, and of none of which the database refused a record. The body is not to be
+ * kept; nothing is to be thrown.
+ */
+export type OnKept = (request: JournalRequest) => void;
+
 /** Takes requests into a journal. */
 export class Intake {
   readonly #journal: Journal;
   readonly #rows: PreparedRows;
   readonly #settlement: Settlement | undefined;
+  readonly #onKept: OnKept;
   /** Writes that are not settled. */
   readonly #writes = new Set<Promise<unknown>>();
   #rejected: Counts = noCounts();
@@ -96,11 +118,13 @@ export class Intake {
   /**
    * @param journal Where they go.
    * @param rows What reads them.
+   * @param onKept Is told of what is kept.
    * @param settlement Present for a journal in memory.
    */
-  constructor(journal: Journal, rows: PreparedRows, settlement?: Settlement) {
+  constructor(journal: Journal, rows: PreparedRows, onKept: OnKept, settlement?: Settlement) {
     this.#journal = journal;
     this.#rows = rows;
+    this.#onKept = onKept;
     this.#settlement = settlement;
   }
 
@@ -169,26 +193,22 @@ export class Intake {
    */
   async take(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<Taken> {
     try {
-      const { result, position } = await this.#append(signal, body, abort);
-      const stored = position === undefined || this.#settlement === undefined
-        ? undefined
-        : () => this.#settled(result, position, undefined, { patient: true });
-      return { result, stored };
+      const appended = await this.#append(signal, body, abort);
+      const { result, position } = appended;
+      if (position === undefined || this.#settlement === undefined) {
+        return { result: await this.#settled(appended), stored: undefined };
+      }
+      return { result, stored: () => this.#settled(appended, undefined, { patient: true }) };
     } catch (error) {
       throw asUnavailable(error);
     }
   }
 
   async #write(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<WriteResult> {
-    const { result, position } = await this.#append(signal, body, abort);
-    return position === undefined ? result : await this.#settled(result, position, abort);
+    return await this.#settled(await this.#append(signal, body, abort), abort);
   }
 
-  async #append(
-    signal: Signal,
-    body: Uint8Array,
-    abort?: AbortSignal,
-  ): Promise<{ readonly result: WriteResult; readonly position?: bigint }> {
+  async #append(signal: Signal, body: Uint8Array, abort?: AbortSignal): Promise<Appended> {
     abort?.throwIfAborted();
     const arrivalUnixNano = BigInt(Date.now()) * 1_000_000n;
     const { accepted: count, rejected, message, keep } = this.#rows.check(
@@ -208,18 +228,23 @@ export class Intake {
     );
     if (!duplicate) keep(position);
     this.#reject(signal, rejected);
-    return { result, position };
+    return { result, position, request: duplicate ? undefined : request };
   }
 
   async #settled(
-    result: WriteResult,
-    position: bigint,
+    { result, position, request }: Appended,
     abort?: AbortSignal,
     options?: { readonly patient: boolean },
   ): Promise<WriteResult> {
-    if (this.#settlement === undefined) return result;
-    await this.#settlement.until(position + 1n, abort, options);
-    return withRefusal(result, this.#settlement.refusal(position));
+    if (position === undefined) return result;
+    let refusal: Refusal | undefined;
+    if (this.#settlement !== undefined) {
+      await this.#settlement.until(position + 1n, abort, options);
+      refusal = this.#settlement.refusal(position);
+    }
+    // Which records of it the database refused is not said.
+    if (request !== undefined && refusal === undefined) this.#onKept(request);
+    return withRefusal(result, refusal);
   }
 
   #reject(signal: Signal, count: number): void {

@@ -18,6 +18,9 @@ const PROBLEMS = {
   401: "The token is missing or another one",
   403: "This Host, Origin or peer may not ask",
   404: "It is not stored",
+  405: "Only GET is answered",
+  499: "The client is gone",
+  500: "It cannot be read; the log of the collector says why",
   503: "The database cannot be reached; ask again later",
   504: "It took too long; ask for less",
 };

@@ -56,6 +56,7 @@ export {
   type LogSearch,
   searchLogs,
 } from "./query/logs.ts";
+export { LOG_TAIL, type LogTailOptions } from "./query/log_tail.ts";
 export {
   listOperations,
   listServices,

@@ -12,7 +12,8 @@
  * A request is checked before its body is read: path and method (404, 405), token (401), Host and
  * Origin (403), content type and encoding (415), room in the store (503). Then the body is read
  * within the bounds of {@linkcode RequestBodies} (400, 408, 413) and given to the store (400, 503,
- * 500). An error is a `google.rpc.Status` in the request's encoding; 503 comes with `Retry-After`.
+ * 500). An error is a `google.rpc.Status` in the request's encoding, of the paths that read what is
+ * stored problem details; 503 comes with `Retry-After`.
  *
  * Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
  *
@@ -23,6 +24,7 @@ import { inspect } from "node:util";
 import { z } from "zod";
 import type { Admin } from "./admin.ts";
 import { apiRoutes, type OpenDatabase } from "./api.ts";
+import { problem } from "./api_problems.ts";
 import { adminRoutes, type Route } from "./admin_routes.ts";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
 import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
@@ -266,7 +268,8 @@ class Server {
       }
       response = await this.#answer(route, request, info);
     } catch (error) {
-      response = this.#refuse(request, error, route);
+      const refuse = route === undefined && path?.startsWith("/api/") ? problem : route?.refuse;
+      response = this.#refuse(request, error, refuse);
     }
     if (route?.audience === "clients") this.#guard.share(request, response);
     return response;
@@ -334,10 +337,10 @@ class Server {
     return json(503, { status: "unavailable" });
   }
 
-  #refuse(request: Request, error: unknown, route: Route | undefined): Response {
-    const refusal = this.#refusal(request, error);
+  #refuse(request: Request, error: unknown, refuse: Route["refuse"]): Response {
+    const refusal = this.#refusal(request, error, refuse === undefined ? "store" : "answer");
     const { retryAfterMs, headers } = refusal;
-    const response = route?.refuse?.(refusal) ?? otlpStatus(request, refusal);
+    const response = refuse?.(refusal) ?? otlpStatus(request, refusal);
     for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
     if (retryAfterMs !== undefined) {
       response.headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
@@ -345,7 +348,7 @@ class Server {
     return response;
   }
 
-  #refusal(request: Request, error: unknown): RequestError {
+  #refusal(request: Request, error: unknown, what: "store" | "answer"): RequestError {
     if (error instanceof RequestError) return error;
     if (request.signal.aborted) {
       return new RequestError(499, "Cannot answer: the client is gone", { cause: error });
@@ -362,7 +365,7 @@ class Server {
       // An observer must not change what the client is told.
     }
     // Errors of databases quote the data.
-    return new RequestError(500, "Cannot store the request: see the log of the collector");
+    return new RequestError(500, `Cannot ${what} the request: see the log of the collector`);
   }
 }
 

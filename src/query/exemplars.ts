@@ -11,6 +11,7 @@ import type { Database } from "../postgres/database.ts";
 import { metricOf, SELECT_POINTS, type Stored } from "../postgres/stored.ts";
 import type { Exemplar, KeyValue, Metric, Resource } from "../record.ts";
 import { filterOf } from "./filters.ts";
+import { limitField, SERIES_FILTER_FIELD } from "./limits.ts";
 import { KIND_FIELDS, type MetricKind, ofKind } from "./metric_series.ts";
 import { checked } from "./query_error.ts";
 import { RANGE_FIELDS, rangeOf, type RangeOptions, type TimeRange } from "./range.ts";
@@ -30,10 +31,8 @@ export interface ExemplarSearch extends RangeOptions, MetricKind {
 export const EXEMPLAR_SEARCH = z.object({
   metric: z.string().min(1).max(4_096).describe("Name of the metric"),
   ...KIND_FIELDS,
-  filter: z.string().optional().describe(
-    "Which series, in the grammar of filters: `service`, attributes of the points and the resource",
-  ),
-  limit: z.int().min(1).max(1_000).default(100).describe("How many at most"),
+  filter: SERIES_FILTER_FIELD,
+  limit: limitField(100),
   ...RANGE_FIELDS,
 });
 

@@ -29,6 +29,11 @@ export const FILTER_FIELD = z.string().max(MAX_FILTER_LENGTH).optional().describ
   'A filter in the grammar of this project, e.g. `http.route ~ "^/api" and duration > 250ms`',
 );
 
+/** The same where it chooses series. */
+export const SERIES_FILTER_FIELD: typeof FILTER_FIELD = FILTER_FIELD.describe(
+  "Which series, in the grammar of filters: `service`, attributes of the points and the resource",
+);
+
 /** The field `text`. */
 export const TEXT_FIELD = z.string().max(MAX_FILTER_LENGTH).optional();
 

@@ -202,7 +202,8 @@ function logRange({ since, until, lastMs, traceId }: LogChoice): TimeRange {
   return rangeOf({ since, until, lastMs });
 }
 
-function logFilter({ service, minSeverity, text, filter }: LogChoice): Filter {
+/** What they choose, as one filter. */
+export function logFilter({ service, minSeverity, text, filter }: LogChoice): Filter {
   return filterOf("logs", filter, [
     field("service", "=", service),
     field("severity", ">=", minSeverity),

@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { Database } from "../postgres/database.ts";
 import type { KeyValue } from "../record.ts";
 import { filterOf } from "./filters.ts";
+import { SERIES_FILTER_FIELD } from "./limits.ts";
 import { computationOf, METRIC_FUNCTIONS } from "./metric_function.ts";
 import { KIND_FIELDS, type MetricDescriptor, type MetricKind, seriesOf } from "./metric_series.ts";
 import type { Across, Computation, MetricFunction } from "./metric_tally.ts";
@@ -92,9 +93,7 @@ const MICROSECOND = 1_000n;
 export const METRIC_QUERY = z.object({
   metric: z.string().min(1).max(MAX_TEXT).describe("Name of the metric"),
   ...KIND_FIELDS,
-  filter: z.string().optional().describe(
-    "Which series, in the grammar of filters: `service`, attributes of the points and the resource",
-  ),
+  filter: SERIES_FILTER_FIELD,
   function: z.enum(METRIC_FUNCTIONS).optional().describe(
     "What is computed. Default: `rate` for sums that only grow, `last` for other sums, `avg` for gauges, `quantile` for histograms and summaries",
   ),

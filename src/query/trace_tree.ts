@@ -111,7 +111,7 @@ export async function getTraceTree(
   return await reading(database, options, async (reader) => {
     const found = await ofTrace(reader, SELECT_SPANS, traceId, maxSpans, ", t.span_id");
     const told = await ofTrace(reader, SELECT_LOGS, traceId, maxLogs);
-    if (found.rows.length === 0 && told.rows.length === 0) return undefined;
+    if (found.rows.length === 0 && told.rows.length === 0 && !told.hasMore) return undefined;
     const spans = treeOf(found.rows.map(spanOf));
     const { startUnixNano, endUnixNano } = extentOf(spans);
     const range = around({ since: startUnixNano, until: endUnixNano + 1n });

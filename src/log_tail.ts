@@ -1,0 +1,181 @@
+/**
+ * The live tail: log records to all who follow, when they are acknowledged.
+ *
+ * Nothing of it is on the way of a request: its body is copied, and read when the answer has been given,
+ * once for all followers. While nobody follows not even that is done. What is too much is dropped, the
+ * oldest first, and each follower is told how much it did not get: of requests that are not read yet,
+ * and of records that a follower leaves unread.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { UnavailableError } from "./intake.ts";
+import { LogFollower } from "./log_follower.ts";
+import { receivedLogs } from "./postgres/received.ts";
+import type { LogPredicate } from "./query/log_predicate.ts";
+
+/** Bounds of {@linkcode LogTail}. */
+export interface LogTailBounds {
+  /** Followers at a time. @default {100} */
+  readonly maxFollowers?: number;
+  /** Records that a follower may leave unread. @default {1_000} */
+  readonly unreadRecords?: number;
+  /** The same in bytes of the requests they came in. @default {1_048_576} */
+  readonly unreadBytes?: number;
+  /** Bytes of requests that are not read yet. @default {16_777_216} */
+  readonly backlogBytes?: number;
+}
+
+/** Numbers about a tail, since the process began. */
+export interface LogTailStats {
+  /** Who follows now. */
+  readonly followers: number;
+  /** Records of requests that came faster than they could be read, and were not. */
+  readonly skipped: number;
+  /** Records that were dropped because a follower did not read them, counted for each follower. */
+  readonly dropped: number;
+}
+
+const BOUNDS = z.strictObject({
+  maxFollowers: z.int().min(1).default(100),
+  unreadRecords: z.int().min(1).default(1_000),
+  unreadBytes: z.int().min(1).default(1 << 20),
+  backlogBytes: z.int().min(1).default(16 << 20),
+});
+
+/** How long requests are read in one go, in ms. */
+const SLICE_MS = 5;
+/** When one more follower may try again, in ms. */
+const RETRY_AFTER_MS = 5_000;
+
+/** A request that was acknowledged. */
+interface Acknowledged {
+  readonly body: Uint8Array;
+  /** Its records that were kept. */
+  readonly count: number;
+  readonly arrivalUnixNano: bigint;
+}
+
+/** Fans acknowledged log records out to followers. */
+export class LogTail {
+  readonly #bounds: z.output<typeof BOUNDS>;
+  readonly #followers = new Set<LogFollower>();
+  #backlog: Acknowledged[] = [];
+  #backlogBytes = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  #skipped = 0;
+  #dropped = 0;
+
+  /** @throws {RangeError} A bound is out of range. */
+  constructor(bounds: LogTailBounds = {}) {
+    const parsed = BOUNDS.safeParse(bounds);
+    if (!parsed.success) {
+      const { path, message } = parsed.error.issues[0]!;
+      throw new RangeError(`Cannot follow logs with '${path.join(".")}': ${message}`);
+    }
+    this.#bounds = parsed.data;
+  }
+
+  /** Numbers as of now. */
+  get stats(): LogTailStats {
+    return { followers: this.#followers.size, skipped: this.#skipped, dropped: this.#dropped };
+  }
+
+  /**
+   * Takes a request whose sender is being told that it is kept.
+   *
+   * @param body An ExportLogsServiceRequest in protobuf; copied, and only if somebody follows.
+   * @param count How many of its records were kept.
+   * @param arrivalUnixNano When it arrived, in nanoseconds since 1970.
+   */
+  offer(body: Uint8Array, count: number, arrivalUnixNano: bigint): void {
+    if (this.#followers.size === 0) return;
+    this.#backlog.push({ body: body.slice(), count, arrivalUnixNano });
+    this.#backlogBytes += body.length;
+    while (this.#backlogBytes > this.#bounds.backlogBytes) this.#skip(this.#next()!.count);
+    this.#schedule();
+  }
+
+  /**
+   * Follows from now on.
+   *
+   * @param matches Which records.
+   * @param signal Ends it.
+   * @throws {UnavailableError} There are as many followers as may be, or it is closed.
+   * @throws The reason of the signal.
+   */
+  follow(matches: LogPredicate, signal?: AbortSignal): LogFollower {
+    signal?.throwIfAborted();
+    if (this.#closed) throw refused("it is shutting down");
+    const { maxFollowers, unreadRecords: records, unreadBytes: bytes } = this.#bounds;
+    if (this.#followers.size >= maxFollowers) throw refused(`${maxFollowers} follow already`);
+    const follower = new LogFollower(matches, { records, bytes }, () => {
+      this.#followers.delete(follower);
+      signal?.removeEventListener("abort", end);
+    });
+    const end = () => follower.end();
+    signal?.addEventListener("abort", end, { once: true });
+    this.#followers.add(follower);
+    return follower;
+  }
+
+  /** Ends all followers, and takes no more. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#backlog = [];
+    this.#backlogBytes = 0;
+    for (const follower of this.#followers) follower.end();
+  }
+
+  #schedule(): void {
+    if (this.#backlog.length > 0) this.#timer ??= setTimeout(() => this.#read(), 0);
+  }
+
+  #read(): void {
+    this.#timer = undefined;
+    const until = performance.now() + SLICE_MS;
+    do {
+      const request = this.#next();
+      if (request === undefined) return;
+      this.#fanOut(request);
+    } while (performance.now() < until);
+    this.#schedule();
+  }
+
+  #fanOut({ body, count, arrivalUnixNano }: Acknowledged): void {
+    if (this.#followers.size === 0) return;
+    const bytes = Math.ceil(body.length / count);
+    let logs: ReturnType<typeof receivedLogs>;
+    try {
+      logs = receivedLogs(body);
+    } catch {
+      // It was checked when it came, by another reader: followers are told that they miss something.
+      return this.#skip(count);
+    }
+    for (const log of logs) {
+      const arrived = { log, arrivalUnixNano, bytes };
+      for (const follower of this.#followers) this.#dropped += follower.offer(arrived);
+    }
+  }
+
+  #next(): Acknowledged | undefined {
+    const request = this.#backlog.shift();
+    this.#backlogBytes -= request?.body.length ?? 0;
+    return request;
+  }
+
+  #skip(count: number): void {
+    this.#skipped += count;
+    for (const follower of this.#followers) follower.miss(count);
+  }
+}
+
+function refused(why: string): UnavailableError {
+  return new UnavailableError(
+    `Cannot follow the logs: ${why}; try again later`,
+    RETRY_AFTER_MS,
+  );
+}
