@@ -171,6 +171,14 @@ export const LOG_PAGE = z.strictObject({
   cursor: CURSOR,
 });
 
+/** An event of `/api/logs/tail`. */
+export const TAIL_EVENT = z.union([
+  STORED_LOG,
+  z.strictObject({ count: COUNT.nullable() }).describe(
+    "Of an event `dropped`: how many records are missing before the next one, null when not counted",
+  ),
+]);
+
 /** Of {@linkcode countLogs}. */
 export const LOG_COUNTS = z.strictObject({
   range: RANGE,

@@ -112,6 +112,7 @@ async function serve(settings: Settings): Promise<void> {
       () => ownOf({ ...settings, port: server.addr.port }),
     ),
     database: (options) => adapter.database(options),
+    tailLogs: (choice, options) => adapter.tailLogs(choice, options),
     onError: (error) => log("error", "could not answer a request", { error }),
   });
   const requests = new InFlight();

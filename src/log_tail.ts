@@ -11,7 +11,7 @@
 
 import { z } from "zod";
 import { UnavailableError } from "./intake.ts";
-import { LogFollower } from "./log_follower.ts";
+import { type ArrivedLog, LogFollower } from "./log_follower.ts";
 import { receivedLogs } from "./postgres/received.ts";
 import type { LogPredicate } from "./query/log_predicate.ts";
 
@@ -44,8 +44,9 @@ const BOUNDS = z.strictObject({
   backlogBytes: z.int().min(1).default(16 << 20),
 });
 
-/** How long requests are read in one go, in ms. */
+/** How long requests are read in one go, in ms, and how many records are given in it: followers read them. */
 const SLICE_MS = 5;
+const SLICE_RECORDS = 250;
 /** When one more follower may try again, in ms. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -63,6 +64,8 @@ export class LogTail {
   readonly #followers = new Set<LogFollower>();
   #backlog: Acknowledged[] = [];
   #backlogBytes = 0;
+  /** Of the request that is being read, those that are not given yet: the oldest last. */
+  #read: ArrivedLog[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   #skipped = 0;
@@ -127,38 +130,44 @@ export class LogTail {
     clearTimeout(this.#timer);
     this.#backlog = [];
     this.#backlogBytes = 0;
+    this.#read = [];
     for (const follower of this.#followers) follower.end();
   }
 
   #schedule(): void {
-    if (this.#backlog.length > 0) this.#timer ??= setTimeout(() => this.#read(), 0);
+    this.#timer ??= setTimeout(() => this.#fanOut(), 0);
   }
 
-  #read(): void {
+  #fanOut(): void {
     this.#timer = undefined;
     const until = performance.now() + SLICE_MS;
-    do {
-      const request = this.#next();
-      if (request === undefined) return;
-      this.#fanOut(request);
-    } while (performance.now() < until);
+    for (let given = 0; given < SLICE_RECORDS; given++) {
+      if (this.#followers.size === 0) this.#read = [];
+      const arrived = this.#read.pop() ?? this.#readNext();
+      if (arrived === undefined) return;
+      for (const follower of this.#followers) this.#dropped += follower.offer(arrived);
+      if (performance.now() > until) break;
+    }
     this.#schedule();
   }
 
-  #fanOut({ body, count, arrivalUnixNano }: Acknowledged): void {
-    if (this.#followers.size === 0) return;
-    const bytes = Math.ceil(body.length / count);
-    let logs: ReturnType<typeof receivedLogs>;
-    try {
-      logs = receivedLogs(body);
-    } catch {
-      // It was checked when it came, by another reader: followers are told that they miss something.
-      return this.#skip(count);
+  /** Reads requests until there is a record; undefined when there is none. */
+  #readNext(): ArrivedLog | undefined {
+    for (let request = this.#next(); request !== undefined; request = this.#next()) {
+      // Whoever wanted it may have left.
+      if (this.#followers.size === 0) continue;
+      const { body, count, arrivalUnixNano } = request;
+      const bytes = Math.ceil(body.length / count);
+      try {
+        this.#read = receivedLogs(body).map((log) => ({ log, arrivalUnixNano, bytes })).reverse();
+      } catch {
+        // It was checked by another reader when it came. Followers are told that they miss it.
+        this.#skip(count);
+      }
+      const arrived = this.#read.pop();
+      if (arrived !== undefined) return arrived;
     }
-    for (const log of logs) {
-      const arrived = { log, arrivalUnixNano, bytes };
-      for (const follower of this.#followers) this.#dropped += follower.offer(arrived);
-    }
+    return undefined;
   }
 
   #next(): Acknowledged | undefined {

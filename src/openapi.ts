@@ -5,9 +5,11 @@
  */
 
 import { z } from "zod";
-import { PROBLEM } from "./api_answers.ts";
+import { PROBLEM, TAIL_EVENT } from "./api_answers.ts";
 import { innerType, TIMES } from "./api_parameters.ts";
 import { API_QUERIES, type ApiQuery, pathParameter } from "./api_queries.ts";
+import { LOG_TAIL_PATH } from "./api_tail.ts";
+import { LOG_TAIL } from "./query.ts";
 import { TIME_FORMS } from "./time_argument.ts";
 
 /** A JSON Schema. */
@@ -21,7 +23,7 @@ const PROBLEMS = {
   405: "Only GET is answered",
   499: "The client is gone",
   500: "It cannot be read; the log of the collector says why",
-  503: "The database cannot be reached; ask again later",
+  503: "The database cannot be reached, or too many follow the logs; ask again later",
   504: "It took too long; ask for less",
 };
 
@@ -49,11 +51,30 @@ export function openApiDocument(): Readonly<Record<string, unknown>> {
       schemas: { Problem: schemaOf(PROBLEM, "output") },
     },
     security: [{}, { token: [] }],
-    paths: Object.fromEntries(API_QUERIES.map((query) => [query.path, { get: operation(query) }])),
+    paths: Object.fromEntries(
+      [...API_QUERIES, TAIL].map((query) => [query.path, { get: operation(query) }]),
+    ),
   };
 }
 
-function operation({ path, summary, parameters, answer }: ApiQuery): JsonSchema {
+/** What comes is a stream. */
+const TAIL: Described = {
+  path: LOG_TAIL_PATH,
+  summary:
+    "Log records as they are acknowledged: server-sent events, each with one of these as data",
+  parameters: LOG_TAIL,
+  answer: TAIL_EVENT,
+  type: "text/event-stream",
+};
+
+interface Described extends Pick<ApiQuery, "path" | "summary" | "parameters" | "answer"> {
+  /** @default {"application/json"} */
+  readonly type?: string;
+}
+
+function operation(
+  { path, summary, parameters, answer, type = "application/json" }: Described,
+): JsonSchema {
   const inPath = pathParameter(path);
   const problem = {
     "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
@@ -71,7 +92,7 @@ function operation({ path, summary, parameters, answer }: ApiQuery): JsonSchema 
     responses: {
       200: {
         description: "The answer",
-        content: { "application/json": { schema: schemaOf(answer, "output") } },
+        content: { [type]: { schema: schemaOf(answer, "output") } },
       },
       ...Object.fromEntries(
         Object.entries(PROBLEMS).map(([status, description]) => [

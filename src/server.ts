@@ -25,6 +25,7 @@ import { z } from "zod";
 import type { Admin } from "./admin.ts";
 import { apiRoutes, type OpenDatabase } from "./api.ts";
 import { problem } from "./api_problems.ts";
+import { type OpenLogTail, tailRoute } from "./api_tail.ts";
 import { adminRoutes, type Route } from "./admin_routes.ts";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
 import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
@@ -50,6 +51,7 @@ export type {
 } from "./admin.ts";
 export { type BodyLimits, type ContentEncoding, RequestBodies } from "./request_body.ts";
 export type { OpenDatabase } from "./api.ts";
+export type { OpenLogTail, TailEvent } from "./api_tail.ts";
 export type {
   CopyColumn,
   CopyTable,
@@ -125,6 +127,12 @@ export interface HandlerOptions {
    * @default {undefined} There are no such paths
    */
   readonly database?: OpenDatabase;
+  /**
+   * Follows the logs, for `/api/logs/tail`, which is for this machine as well.
+   *
+   * @default {undefined} There is no such path
+   */
+  readonly tailLogs?: OpenLogTail;
   /** How long a query of these paths may take, in milliseconds. @default {30_000} */
   readonly queryTimeoutMs?: number;
   /** Gets what was answered with 500. What it throws is ignored. */
@@ -254,8 +262,9 @@ class Server {
     yield ["/healthz", { ...check, answer: () => Promise.resolve(json(200, { status: "ok" })) }];
     yield ["/readyz", { ...check, answer: () => this.#ready() }];
     if (admin !== undefined) yield* adminRoutes(admin);
-    const { database, queryTimeoutMs = QUERY_TIMEOUT_MS } = this.#options;
+    const { database, tailLogs, queryTimeoutMs = QUERY_TIMEOUT_MS } = this.#options;
     if (database !== undefined) yield* apiRoutes(database, queryTimeoutMs);
+    if (tailLogs !== undefined) yield tailRoute(tailLogs, queryTimeoutMs);
   }
 
   async answer(request: Request, info: ConnectionInfo | undefined): Promise<Response> {

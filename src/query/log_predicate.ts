@@ -13,7 +13,7 @@ import { type Filter, type FilterOperator, type FilterTarget, wordsOf } from "..
 import { FilterFieldError } from "../filter_sql.ts";
 import { isJsonbNumber, jsonbText } from "../postgres/jsonb_text.ts";
 import type { Stored } from "../postgres/stored.ts";
-import type { AnyValue, KeyValue, LogRecord } from "../record.ts";
+import type { KeyValue, LogRecord } from "../record.ts";
 import { compareDecimals, type Decimal, decimalOf } from "./decimal.ts";
 import { QueryError } from "./query_error.ts";
 
@@ -110,13 +110,9 @@ function serviceName(attributes: readonly KeyValue[]): string | undefined {
   const value = attributes.find(({ key }) => key === "service.name")?.value;
   if (value === undefined) return undefined;
   const text = jsonbText(value);
-  // The table has the name as JavaScript writes JSON.
-  if (text === undefined || !isComposite(value)) return text;
-  return JSON.stringify(JSON.parse(text));
-}
-
-function isComposite({ arrayValue, kvlistValue, doubleValue, intValue }: AnyValue): boolean {
-  return [arrayValue, kvlistValue, doubleValue, intValue].some((one) => one !== undefined);
+  // The table has what is no text as JavaScript writes JSON.
+  const isJson = isJsonbNumber(value) || (value.arrayValue ?? value.kvlistValue) !== undefined;
+  return text === undefined || !isJson ? text : JSON.stringify(JSON.parse(text));
 }
 
 function comparison({ target, operator, value, isNumber }: Comparison): LogPredicate {
