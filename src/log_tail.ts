@@ -44,9 +44,10 @@ const BOUNDS = z.strictObject({
   backlogBytes: z.int().min(1).default(16 << 20),
 });
 
-/** How long requests are read in one go, in ms, and how many records are given in it: followers read them. */
+/** How long records are given in one go, in ms. */
 const SLICE_MS = 5;
-const SLICE_RECORDS = 250;
+/** And how much of what may be unread, so that who reads at once misses nothing. */
+const SLICE_PART = 1 / 4;
 /** When one more follower may try again, in ms. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -141,11 +142,14 @@ export class LogTail {
   #fanOut(): void {
     this.#timer = undefined;
     const until = performance.now() + SLICE_MS;
-    for (let given = 0; given < SLICE_RECORDS; given++) {
+    const { unreadRecords, unreadBytes } = this.#bounds;
+    for (let records = 0, bytes = 0;; records++) {
+      if (records >= unreadRecords * SLICE_PART || bytes >= unreadBytes * SLICE_PART) break;
       if (this.#followers.size === 0) this.#read = [];
       const arrived = this.#read.pop() ?? this.#readNext();
       if (arrived === undefined) return;
       for (const follower of this.#followers) this.#dropped += follower.offer(arrived);
+      bytes += arrived.bytes;
       if (performance.now() > until) break;
     }
     this.#schedule();

@@ -159,6 +159,7 @@ const optionsSchema = z.strictObject({
   bodies: z.instanceof(RequestBodies).optional(),
   admin: methods("query", "maintain").optional(),
   database: z.custom((value) => typeof value === "function", "must be a function").optional(),
+  tailLogs: z.custom((value) => typeof value === "function", "must be a function").optional(),
   queryTimeoutMs: z.int().min(1).max(3_600_000).optional(),
   onError: z.custom((value) => typeof value === "function", "must be a function").optional(),
 });
