@@ -4,6 +4,7 @@
  * @module
  */
 
+import { UnavailableError } from "./intake.ts";
 import { QueryError, QueryTimeoutError } from "./query.ts";
 import { RequestError } from "./request_error.ts";
 import { classify } from "./retry.ts";
@@ -26,6 +27,8 @@ export async function told(request: Request, answer: () => Promise<Response>): P
     return await answer();
   } catch (error) {
     if (error instanceof RequestError || request.signal.aborted) throw error;
+    // It says itself when to come again.
+    if (error instanceof UnavailableError) throw error;
     if (error instanceof QueryError) {
       throw new RequestError(400, error.message, { cause: error });
     }
