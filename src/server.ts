@@ -278,7 +278,8 @@ class Server {
       }
       response = await this.#answer(route, request, info);
     } catch (error) {
-      const refuse = route === undefined && path?.startsWith("/api/") ? problem : route?.refuse;
+      const isRead = this.#options.database !== undefined && path?.startsWith("/api/");
+      const refuse = route === undefined && isRead ? problem : route?.refuse;
       response = this.#refuse(request, error, refuse);
     }
     if (route?.audience === "clients") this.#guard.share(request, response);

@@ -5,6 +5,7 @@ import { OTelStorageAdapter } from "../src/adapter.ts";
 import { UnavailableError } from "../src/intake.ts";
 import { LogTail } from "../src/log_tail.ts";
 import { encodeRequest } from "../src/otlp.ts";
+import { getTraceTree } from "../src/query.ts";
 import type { LogRecord } from "../src/record.ts";
 import { handler } from "../src/server.ts";
 import { startCollector, stop } from "./collector_process.ts";
@@ -236,6 +237,12 @@ for (const driver of drivers) {
       live.record.attributes.sort(byKey);
       found.record.attributes.sort(byKey);
       assert.deepEqual(live, found);
+    });
+
+    await test.step("a trace of which there are only log records is there, also without them", async () => {
+      const traceId = "5b8efff798038103d269b633813fc60c";
+      const tree = await getTraceTree(store.database, { traceId, maxLogs: 0 });
+      assert.deepEqual([tree?.spans, tree?.logs, tree?.hasMoreLogs], [[], [], true]);
     });
 
     await test.step("who comes back gets what was missed, and nothing twice", async () => {
