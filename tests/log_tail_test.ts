@@ -1,7 +1,7 @@
 /** Following the logs: the tail alone, of a store, and over HTTP. */
 
 import assert from "node:assert/strict";
-import { OTelStorageAdapter } from "../src/adapter.ts";
+import type { OTelStorageAdapter } from "../src/adapter.ts";
 import { UnavailableError } from "../src/intake.ts";
 import { LogTail } from "../src/log_tail.ts";
 import { encodeRequest } from "../src/otlp.ts";
