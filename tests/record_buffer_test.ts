@@ -298,7 +298,7 @@ if (drivers.includes("postgres")) {
     });
     await adapter.init();
     {
-      await using _ = await lockedTable(test.url, "otel_data.spans");
+      await using _ = await lockedTable(test.url, "spans");
       for (const number of numbers(1, 20)) await adapter.storeTrace(span(number));
       const signal = patience();
       const error = await errorOf(adapter.flush({ signal }));
@@ -325,7 +325,7 @@ if (drivers.includes("postgres")) {
     let taken = 0;
     let refused = 0;
     {
-      await using _ = await lockedTable(test.url, "otel_data.spans");
+      await using _ = await lockedTable(test.url, "spans");
       const attributes = { large: "x".repeat(100_000) };
       while (refused < 3) {
         try {
@@ -350,7 +350,7 @@ if (drivers.includes("postgres")) {
     await using test = await testDatabase("postgres");
     const adapter = new OTelStorageAdapter({ connectionString: test.url, closeGraceMs: 50 });
     await adapter.init();
-    await using _ = await lockedTable(test.url, "otel_data.spans");
+    await using _ = await lockedTable(test.url, "spans");
     for (const number of numbers(1, 5)) await adapter.storeTrace(span(number));
     const error = await errorOf(adapter.close());
     assert(error instanceof UnstoredRecordsError, inspect(error));
@@ -365,7 +365,7 @@ if (drivers.includes("postgres")) {
     {
       await using first = new OTelStorageAdapter(settings);
       await first.init();
-      await using _ = await lockedTable(test.url, "otel_data.spans");
+      await using _ = await lockedTable(test.url, "spans");
       for (const number of numbers(1, 5)) await first.storeTrace(span(number));
       await first.close();
     }
