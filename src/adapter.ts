@@ -70,6 +70,7 @@ export { type BufferStats, UnstoredRecordsError } from "./record_buffer.ts";
 export { type Fault, RecordError } from "./record_error.ts";
 export type { Attributes, AttributeValue, TimeValue } from "./record_fields.ts";
 export type { SpanKindValue, SpanStatusValue, TraceData } from "./trace_data.ts";
+export type { LogTailStats } from "./log_tail.ts";
 export type { LogTailOptions } from "./query/log_tail.ts";
 export { LetterBox, type LetterOutcome } from "./letter_box.ts";
 export type {
@@ -407,13 +408,14 @@ export class OTelStorageAdapter implements AsyncDisposable {
 
   /** Numbers as of this moment. */
   async stats(): Promise<AdapterStats> {
-    const { intake, buffer, journal, letters, destinations } = await this.#usable();
+    const { intake, buffer, journal, tail, letters, destinations } = await this.#usable();
     const { id, oldest, head } = journal;
     const kind = this.#settings.dataDir === undefined ? "memory" : "disk";
     return {
       ...intake.counts,
       buffer: buffer.stats,
       journal: { ...journal.stats, id, kind, oldest, head },
+      tail: tail.stats,
       deadLetters: letters?.stats ?? NO_LETTERS,
       destinations: destinations.stats,
     };

@@ -14,6 +14,7 @@
 import type { DeadLetterStats } from "./dead_letters.ts";
 import type { DeliveryStats } from "./delivery_state.ts";
 import type { Counts, JournalStats } from "./journal.ts";
+import type { LogTailStats } from "./log_tail.ts";
 import type { BufferStats } from "./record_buffer.ts";
 
 /** Numbers about an adapter. */
@@ -30,6 +31,8 @@ export interface AdapterStats {
   readonly buffer: BufferStats;
   /** The journal. */
   readonly journal: JournalNumbers;
+  /** Who follows the logs, and what followers did not get. */
+  readonly tail: LogTailStats;
   /** What destinations will never take. */
   readonly deadLetters: DeadLetterStats;
   /** The database first, then the forwards in the order in which they were given. */

@@ -37,6 +37,7 @@ export function prometheusText(stats: AdapterStats): string {
   const families = [
     ...recordFamilies(stats),
     ...journalFamilies(stats),
+    ...tailFamilies(stats),
     ...deadLetterFamilies(stats),
     ...destinationFamilies(stats.destinations),
   ];
@@ -82,6 +83,14 @@ function journalFamilies({ journal }: AdapterStats): Family[] {
     total("gaps", "Places where acknowledged bytes are missing.", journal.gaps),
     total("gap_bytes", "Acknowledged bytes that are missing.", journal.gapBytes),
     total("failed_writes", "Writes and syncs that failed.", journal.failedWrites),
+  ];
+}
+
+function tailFamilies({ tail: { followers, skipped, dropped } }: AdapterStats): Family[] {
+  return [
+    gauge("log_followers", "Who follows the logs.", [[{}, followers]]),
+    counter("log_tail_skipped_records", "Records that no follower got.", [[{}, skipped]]),
+    counter("log_tail_dropped_records", "Records that a follower did not read.", [[{}, dropped]]),
   ];
 }
 

@@ -53,6 +53,7 @@ const SCHEMA = z.object({
     gapBytes: count,
     failedWrites: count,
   }),
+  tail: z.object({ followers: count, skipped: count, dropped: count }),
   deadLetters: z.object({
     letters: count,
     bytes: count,

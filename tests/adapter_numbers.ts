@@ -47,6 +47,7 @@ export const NUMBERS: AdapterStats = {
     gapBytes: 0n,
     failedWrites: 4,
   },
+  tail: { followers: 2, skipped: 8, dropped: 21 },
   deadLetters: {
     letters: 2,
     bytes: 900,

@@ -195,6 +195,7 @@ for (const driver of drivers) {
       assert.equal(late[0]!.event, "dropped");
       assert.deepEqual(JSON.parse(late[0]!.data), { count: 5_000 });
       assert.deepEqual(late.slice(1).map(nameOf), numbered(5_000, 1_000));
+      assert.equal((await adapter.stats()).tail.dropped, 5_000);
     });
 
     await test.step("a line is what /api/logs gives, and comes once; what is refused does not", async () => {

@@ -139,7 +139,7 @@ Deno.test("Prometheus gets how far each destination is and when it is tried agai
   assert.equal(vendor("info", { kind: "otlp", url: NUMBERS.destinations[1]!.url }), 1);
 });
 
-Deno.test("Prometheus gets what the journal and the dead letters take", () => {
+Deno.test("Prometheus gets what the journal, the followers and the dead letters take", () => {
   const { journal } = NUMBERS;
   const cases: [name: string, value: number][] = [
     ["journal_bytes", journal.bytes],
@@ -157,6 +157,9 @@ Deno.test("Prometheus gets what the journal and the dead letters take", () => {
     ["journal_gaps_total", journal.gaps],
     ["journal_gap_bytes_total", Number(journal.gapBytes)],
     ["journal_failed_writes_total", journal.failedWrites],
+    ["log_followers", 2],
+    ["log_tail_skipped_records_total", 8],
+    ["log_tail_dropped_records_total", 21],
     ["dead_letters", 2],
     ["dead_letters_bytes", 900],
     ["dead_letters_max_bytes", 268_435_456],
