@@ -131,6 +131,25 @@ Deno.test("adapter refuses bad options with a RangeError that names option and v
   }
 });
 
+Deno.test("adapter is not disturbed by an observer that throws: the console is told", () => {
+  const thrown = new Error("observer");
+  const { onEvent } = adapterSettings({
+    ...PGLITE,
+    onEvent: () => {
+      throw thrown;
+    },
+  });
+  const { error } = console;
+  const told: unknown[] = [];
+  console.error = (...words: unknown[]) => told.push(...words);
+  try {
+    onEvent({ level: "info", message: "", fields: {} });
+  } finally {
+    console.error = error;
+  }
+  assert.deepEqual(told, ["OTelStorageAdapter: onEvent threw", thrown]);
+});
+
 Deno.test("adapter refuses options that it does not know, and what are no options", () => {
   const cases: [unknown, RegExp][] = [
     [{ ...PGLITE, retention: 5 }, /^Cannot create OTelStorageAdapter \(.*"retention"\)$/],
