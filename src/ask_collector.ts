@@ -128,10 +128,11 @@ function unreachable(url: string, cause: Error): Error {
   return new Error(`Cannot reach the collector at ${url}: ${cause.message}`, { cause });
 }
 
-/** The message of a `google.rpc.Status`, or whatever came instead. */
+/** The message of a `google.rpc.Status`, or the detail of a problem, or whatever came instead. */
 function messageOf(body: string): string {
   try {
-    return String(JSON.parse(body).message);
+    const { message, detail } = JSON.parse(body);
+    return String(message ?? detail);
   } catch {
     return body.slice(0, 200);
   }

@@ -18,7 +18,7 @@
 
 import { OTelStorageAdapter, type OTelStorageOptions, UnavailableError } from "./adapter.ts";
 import { VERSION } from "./assets.ts";
-import { HELP, readSettings, type Settings, UsageError } from "./collector_args.ts";
+import { HELP, QUERY_HELP, readSettings, type Settings, UsageError } from "./collector_args.ts";
 import { embeddedFolder, placeOf, withoutQuery } from "./collector_place.ts";
 import type { DestinationOptions } from "./forward_request.ts";
 import { InFlight } from "./in_flight.ts";
@@ -52,6 +52,7 @@ async function main(): Promise<void> {
   try {
     const settings = readSettings(Deno.args, (name) => Deno.env.get(name));
     if (settings === "help") console.log(HELP.trimEnd());
+    else if (settings === "query help") console.log(QUERY_HELP.trimEnd());
     else if (settings === "version") console.log(VERSION);
     else await run(settings);
   } catch (error) {

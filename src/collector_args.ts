@@ -15,11 +15,14 @@ import {
 } from "./collector_command.ts";
 import { type Env, FLAGS, readFlag } from "./collector_flags.ts";
 import { type Forward, FORWARD_FLAGS, readForwards } from "./collector_forwards.ts";
+import { QUESTION_FLAGS } from "./query_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 export type { Command, DeadLetterCommand, ReplayCommand } from "./collector_command.ts";
 export type { Forward } from "./collector_forwards.ts";
 export { HELP } from "./collector_help.ts";
+export type { AskCommand } from "./query_flags.ts";
+export { QUERY_HELP } from "./query_help.ts";
 export { UsageError } from "./usage_error.ts";
 
 /** What the command line and the environment say: the command and what belongs to every one. */
@@ -75,11 +78,11 @@ export function readSettings(
   args: readonly string[],
   env: Env,
   nowMs: number = Date.now(),
-): Settings | "help" | "version" {
+): Settings | "help" | "query help" | "version" {
   const { values, positionals } = parse(args);
-  if (values.help) return "help";
+  if (values.help) return positionals[0] === "query" ? "query help" : "help";
   if (values.version) return "version";
-  const command = readCommand(positionals, values as CommandValues, nowMs);
+  const command = readCommand(positionals, commandValues(values), nowMs);
   const setting = <Name extends keyof typeof FLAGS>(name: Name) =>
     readFlag(name, values[name] as string | undefined, env);
   const serves = command.command === "serve";
@@ -123,6 +126,10 @@ function parse(args: readonly string[]): ReturnType<typeof parseArgs> {
     ...Object.fromEntries(
       Object.keys(FORWARD_FLAGS).map((name) => [name, { type: "string" as const, multiple: true }]),
     ),
+    ...Object.fromEntries([...QUESTION_FLAGS.values()].map(({ name, value, multiple }) => [
+      name,
+      { type: value === undefined ? "boolean" as const : "string" as const, multiple },
+    ])),
     ...Object.fromEntries(commandOptions.map(([name, { value, multiple = false }]) => [
       name,
       { type: value === undefined ? "boolean" as const : "string" as const, multiple },
@@ -138,6 +145,12 @@ function parse(args: readonly string[]): ReturnType<typeof parseArgs> {
     const [reason] = (error as Error).message.split(/\.?(?:\n|$)|\. /);
     throw new UsageError(`Cannot read the command line: ${lowerFirst(reason!)}`, { cause: error });
   }
+}
+
+/** Those that belong to commands. */
+function commandValues(values: ReturnType<typeof parseArgs>["values"]): CommandValues {
+  const names = new Set([...Object.keys(COMMAND_OPTIONS), ...QUESTION_FLAGS.keys()]);
+  return Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name)));
 }
 
 function lowerFirst(sentence: string): string {

@@ -8,6 +8,7 @@
 import { check, parseHeader } from "./collector_forwards.ts";
 import type { LetterFilter } from "./dead_letters.ts";
 import { FilterError, parseFilter } from "./filter.ts";
+import { type AskCommand, QUESTION_FLAGS, readQuestion } from "./query_flags.ts";
 import type { Signal } from "./record.ts";
 import { parseTime, TIME_FORMS } from "./time_argument.ts";
 import { UsageError } from "./usage_error.ts";
@@ -17,6 +18,7 @@ export type Command =
   | { readonly command: "serve" | "migrate" | "maintain" | "stats" }
   /** `sql` is one statement. */
   | { readonly command: "query"; readonly sql: string }
+  | AskCommand
   | DeadLetterCommand
   | ReplayCommand;
 
@@ -123,11 +125,13 @@ export function readCommand(
       takesNothing(command, rest);
       return { command };
     case "query": {
-      const [kind, sql, ...more] = rest;
-      if (kind === "sql" && sql !== undefined && sql.trim() !== "" && more.length === 0) {
-        return { command, sql };
+      if (rest[0] !== "sql") return readQuestion(rest, values, nowMs);
+      const [, sql, ...more] = rest;
+      if (Object.keys(values).length > 0) {
+        throw unreadable(`query sql takes no --${Object.keys(values)[0]}`);
       }
-      throw unreadable("query takes the word sql and one statement in quotes");
+      if (sql !== undefined && sql.trim() !== "" && more.length === 0) return { command, sql };
+      throw unreadable("query sql takes one statement in quotes");
     }
     case "dead-letters":
       return readDeadLetters(rest, values);
@@ -157,7 +161,14 @@ function checkOptions(command: string, values: CommandValues): void {
   for (const [name, { of }] of Object.entries<CommandOption>(COMMAND_OPTIONS)) {
     if (values[name as keyof CommandValues] === undefined) continue;
     if (of.some((owner) => owner === command)) continue;
+    // Each question says itself which ones it takes.
+    if (command === "query" && QUESTION_FLAGS.has(name)) continue;
     throw unreadable(`--${name} belongs to ${of.join(" and ")}, not to ${command}`);
+  }
+  if (command === "query") return;
+  for (const name of QUESTION_FLAGS.keys()) {
+    if (values[name as keyof CommandValues] === undefined || name in COMMAND_OPTIONS) continue;
+    throw unreadable(`--${name} belongs to query, not to ${command}`);
   }
 }
 

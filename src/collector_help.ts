@@ -28,6 +28,8 @@ Usage: collector [serve]          receive until SIGINT or SIGTERM
        collector maintain         make partitions ahead, seal closed ones, drop expired ones
        collector stats            print what became of the records, by destination
        collector query sql SQL    print the rows of a query that reads
+       collector query traces     or trace ID, logs, metrics, services, errors, …: print what is
+                                  stored; query --help tells all, and their flags
        collector replay --to URL  send what is stored to an OTLP destination
        collector dead-letters list             list what a destination would not take
        collector dead-letters show NAME        print a letter and its records

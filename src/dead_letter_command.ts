@@ -11,6 +11,7 @@ import { DamagedLetterError, type LetterFilter } from "./dead_letters.ts";
 import { decodeRequest, requestToJson } from "./otlp.ts";
 import type { Output } from "./output.ts";
 import { drawTable, printable } from "./sql_table.ts";
+import { timeText } from "./time_text.ts";
 
 /** As many as there can be. */
 const ALL_LETTERS = 1_000_000;
@@ -146,10 +147,4 @@ async function each(
 
 function lettersText(count: number): string {
   return `${count} ${count === 1 ? "letter" : "letters"}`;
-}
-
-/** To the millisecond, or as a number where dates end. */
-function timeText(unixNano: bigint): string {
-  const date = new Date(Number(unixNano / 1_000_000n));
-  return Number.isNaN(date.getTime()) ? String(unixNano) : date.toISOString();
 }

@@ -25,6 +25,8 @@
  * @module
  */
 
+import { parseDuration } from "./duration.ts";
+
 /** Fields with a name of their own. */
 export type FilterField =
   | "service"
@@ -98,15 +100,6 @@ export const KINDS: readonly string[] = [
 /** The statuses of a span by their number in OTLP. */
 export const STATUSES: readonly string[] = ["UNSET", "OK", "ERROR"];
 const SEVERITIES = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-const NANOSECONDS: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  "µs": 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-};
 const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d{1,3})?$/i;
 const TOKEN = /\s*(?:("(?:[^"\\]|\\.)*")|(!=|<=|>=|!~|[=<>~()])|([^\s"=<>~!()]+))/y;
 
@@ -333,12 +326,9 @@ function valueOf(
 }
 
 function durationOf(text: string, at: number): string {
-  const [, digits, unit] = /^(\d{1,15}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h)$/.exec(text) ?? [];
-  const nanos = Number(digits) * (NANOSECONDS[unit ?? ""] ?? NaN);
-  if (!Number.isFinite(nanos)) {
-    throw new FilterError(`"${text}" is no duration, such as 250ms, 1.5s or 2m`, at);
-  }
-  return BigInt(Math.round(nanos)).toString();
+  const nanos = parseDuration(text);
+  if (nanos !== undefined) return String(nanos);
+  throw new FilterError(`"${text}" is no duration, such as 250ms, 1.5s or 2m`, at);
 }
 
 /** A name stands for the lowest of its four numbers, or the highest where all four are meant. */

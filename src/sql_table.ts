@@ -4,6 +4,8 @@
  * @module
  */
 
+import { cutTo, padded, widthOf } from "./text_width.ts";
+
 /** How a table is drawn. */
 export interface TableOptions {
   /** Say at the end how many rows there are. @default {true} */
@@ -26,11 +28,11 @@ export function drawTable(lines: readonly string[], options: TableOptions = {}):
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map((name) => {
     const cells = rows.map((row) => cell(row[name], cellWidth));
-    const width = Math.max(name.length, ...cells.map(({ length }) => length));
+    const width = cells.reduce((most, text) => Math.max(most, widthOf(text)), widthOf(name));
     const numeric = rows.some((row) => isRaw(row[name])) &&
       rows.every((row) => row[name] === null || isRaw(row[name]));
-    const pad = (text: string) => numeric ? text.padStart(width) : text.padEnd(width);
-    return { head: name.padEnd(width), rule: "─".repeat(width), cells: cells.map(pad) };
+    const pad = (text: string) => numeric ? text.padStart(width) : padded(text, width);
+    return { head: padded(name, width), rule: "─".repeat(width), cells: cells.map(pad) };
   });
   const draw = (parts: readonly string[], gap: string) => parts.join(gap).trimEnd() + "\n";
   const count = counted ? `(${rows.length} ${rows.length === 1 ? "row" : "rows"})\n` : "";
@@ -60,8 +62,7 @@ function isRaw(value: unknown): boolean {
 
 function cell(value: unknown, width: number): string {
   if (value === null) return "";
-  const text = printable(typeof value === "string" ? value : JSON.stringify(value));
-  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+  return cutTo(printable(typeof value === "string" ? value : JSON.stringify(value)), width);
 }
 
 /** A text with what would move the cursor or colour the terminal escaped. */

@@ -8,7 +8,7 @@
 import type { OTelStorageAdapter, UpkeepReport } from "./adapter.ts";
 import type { DeadLetterOps } from "./admin.ts";
 import { askCollector, type CollectorAddress } from "./ask_collector.ts";
-import type { DeadLetterCommand, ReplayCommand, Settings } from "./collector_args.ts";
+import type { AskCommand, DeadLetterCommand, ReplayCommand, Settings } from "./collector_args.ts";
 import {
   checkFolder,
   embeddedFolder,
@@ -25,6 +25,7 @@ import { type ReaderOptions, withReader } from "./postgres/reader.ts";
 import type { Database } from "./postgres/database.ts";
 import { FolderLockedError, lockFolder } from "./postgres/folder_lock.ts";
 import { migrate } from "./postgres/migrate.ts";
+import { askDatabase, askRemotely, runQuestion } from "./query_command.ts";
 import { remoteDeadLetters, remoteReplay, remoteStats } from "./remote_admin.ts";
 import { runReplay } from "./replay_command.ts";
 import { replayStored } from "./replay_stored.ts";
@@ -75,7 +76,8 @@ export async function runSubcommand(settings: Settings, means: Means): Promise<v
       return output.line(output.json ? JSON.stringify(stats) : drawStats(stats).trimEnd());
     }
     case "query":
-      return print(await query(settings, settings.sql), output);
+      if ("sql" in settings) return print(await query(settings, settings.sql), output);
+      return await question(settings, output);
     case "dead-letters":
       return await deadLetters(settings, means);
     case "replay":
@@ -134,6 +136,18 @@ async function query(settings: Settings, sql: string): Promise<SqlRows> {
       (reader) => querySql(reader, sql),
     );
   });
+}
+
+async function question(settings: Settings & AskCommand, output: Output): Promise<void> {
+  await checkDatabase(settings);
+  await databaseOr(
+    settings,
+    (collector) => runQuestion(settings, askRemotely(collector), output),
+    async () => {
+      await using database = await connect(targetOf(settings));
+      await runQuestion(settings, askDatabase(database), output);
+    },
+  );
 }
 
 /** How SQL from outside gets to the database. */

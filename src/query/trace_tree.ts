@@ -229,6 +229,11 @@ function circleAbove<T>(from: T, parentOf: (of: T) => T): Set<T> {
 }
 
 /** The value of `service.name`, empty for none. */
-export function serviceOf(attributes: readonly KeyValue[]): string {
+export function serviceOf(
+  attributes: readonly {
+    readonly key: string;
+    readonly value?: { readonly stringValue?: string | undefined } | undefined;
+  }[],
+): string {
   return attributes.findLast(({ key }) => key === "service.name")?.value?.stringValue ?? "";
 }
