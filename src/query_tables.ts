@@ -143,7 +143,8 @@ const metric: Shown<SeriesRow> = (row) => {
   const attributes = attributesOf(row.attributes);
   return row.points.map(({ time, value }) => ({
     time: timeOf(time),
-    [row.metric.unit === "" ? "value" : `value (${row.metric.unit})`]: numberOf(value),
+    value: numberOf(value),
+    unit: row.metric.unit,
     function: row.quantile === undefined ? row.function : `p${numberOf(row.quantile * 100)}`,
     attributes,
   }));

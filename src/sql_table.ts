@@ -28,11 +28,12 @@ export function drawTable(lines: readonly string[], options: TableOptions = {}):
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map((name) => {
     const cells = rows.map((row) => cell(row[name], cellWidth));
-    const width = cells.reduce((most, text) => Math.max(most, widthOf(text)), widthOf(name));
+    const shown = printable(name);
+    const width = cells.reduce((most, text) => Math.max(most, widthOf(text)), widthOf(shown));
     const numeric = rows.some((row) => isRaw(row[name])) &&
       rows.every((row) => row[name] === null || isRaw(row[name]));
     const pad = (text: string) => numeric ? text.padStart(width) : padded(text, width);
-    return { head: padded(name, width), rule: "─".repeat(width), cells: cells.map(pad) };
+    return { head: padded(shown, width), rule: "─".repeat(width), cells: cells.map(pad) };
   });
   const draw = (parts: readonly string[], gap: string) => parts.join(gap).trimEnd() + "\n";
   const count = counted ? `(${rows.length} ${rows.length === 1 ? "row" : "rows"})\n` : "";

@@ -25,7 +25,7 @@ const MARKS = { error: "✗", orphan: "? parent missing", circle: "? circle" };
  * Draws a trace, line by line: a head, then a line a span. Texts are shown with what would move the
  * cursor escaped.
  *
- * @param columns How wide it may be; names are cut for that. At least 40 are taken.
+ * @param columns How wide it may be; names are cut for that. At least 50 are taken.
  * @returns Lines without line breaks.
  */
 export function* waterfall(trace: TraceJson, columns: number): Generator<string> {
@@ -38,8 +38,9 @@ export function* waterfall(trace: TraceJson, columns: number): Generator<string>
   const texts = spans.map(({ record }) => durationText(lengthOf(record)));
   const markWidth = widest(marks);
   const timeWidth = widest(texts);
-  // Between the parts: two spaces before the duration, one before marks, a frame round the bar.
-  const room = Math.max(40, columns) - timeWidth - 2 - (markWidth === 0 ? 0 : markWidth + 1) - 2;
+  // A frame round the bar, spaces between the parts, and the last column: a terminal goes to the next
+  // line when that one is written.
+  const room = Math.max(50, columns) - timeWidth - 3 - (markWidth === 0 ? 0 : markWidth + 1) - 2;
   const most = Math.max(8, Math.min(Math.floor(room / 2), room - MIN_BAR));
   const labelWidth = Math.min(most, widestLabel(spans, most));
   const barWidth = Math.max(MIN_BAR, room - labelWidth);
@@ -47,7 +48,7 @@ export function* waterfall(trace: TraceJson, columns: number): Generator<string>
   for (const [at, span] of spans.entries()) {
     const label = fitted(branch(at) + nameOf(span), labelWidth);
     const bar = barOf(trace, span, barWidth);
-    yield `${label}▕${bar}▏ ${texts[at]!.padStart(timeWidth)} ${marks[at]}`.trimEnd();
+    yield `${label} ▕${bar}▏ ${texts[at]!.padStart(timeWidth)} ${marks[at]}`.trimEnd();
   }
 }
 

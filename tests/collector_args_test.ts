@@ -155,16 +155,20 @@ Deno.test("query takes one statement", () => {
     command: "query",
     sql: "select 1",
   });
-  const message =
-    "Cannot read the command line: query takes the word sql and one statement in quotes";
-  for (const rest of [[], ["sql"], ["sql", " "], ["select 1"], ["sql", "select", "1"]]) {
+  const message = "Cannot read the command line: query sql takes one statement in quotes";
+  for (const rest of [["sql"], ["sql", " "], ["sql", "select", "1"]]) {
     refused(["query", ...rest], message);
   }
+  refused(
+    ["query", "sql", "select 1", "--limit", "1"],
+    "Cannot read the command line: query sql takes no --limit",
+  );
 });
 
 Deno.test("help and version are answered whatever else is said", () => {
   assert.equal(readSettings(["--help"], () => undefined), "help");
   assert.equal(readSettings(["-h", "nonsense"], () => "x"), "help");
+  assert.equal(readSettings(["query", "-h"], () => undefined), "query help");
   assert.equal(readSettings(["--version"], () => undefined), "version");
 });
 

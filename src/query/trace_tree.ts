@@ -16,7 +16,7 @@ import {
   spanOf,
   type Stored,
 } from "../postgres/stored.ts";
-import type { KeyValue, LogRecord, Metric, Span } from "../record.ts";
+import type { LogRecord, Metric, Span } from "../record.ts";
 import { TRACE_ID } from "./limits.ts";
 import { checked } from "./query_error.ts";
 import { reading, type ReadOptions } from "./reading.ts";
