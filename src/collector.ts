@@ -68,6 +68,7 @@ async function run(settings: Settings): Promise<void> {
   await runSubcommand(settings, {
     output: outputOf(settings),
     adapter: (options) => adapterFor(settings, options),
+    interruption,
   });
 }
 
@@ -143,6 +144,15 @@ async function serve(settings: Settings): Promise<void> {
 function tracesItself(): boolean {
   const isTrue = (name: string) => Deno.env.get(name)?.toLowerCase() === "true";
   return isTrue("OTEL_DENO") && !isTrue("OTEL_SDK_DISABLED");
+}
+
+/** Aborts with the first signal to stop, which is how one ends what goes on for ever. */
+function interruption(): AbortSignal {
+  const ended = new AbortController();
+  for (const name of ["SIGINT", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => ended.abort(new Error(`Stopped by ${name}`)));
+  }
+  return ended.signal;
 }
 
 /** Aborts with the first signal to stop; the second ends the process. */

@@ -9,7 +9,7 @@ import type { z } from "zod";
 import { innerType, optionsFrom, TIMES } from "./api_parameters.ts";
 import { API_QUERIES, type ApiQuery, pathParameter } from "./api_queries.ts";
 import { parseDuration } from "./duration.ts";
-import { QueryError } from "./query.ts";
+import { LOG_TAIL, QueryError } from "./query.ts";
 import { checked } from "./query/query_error.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -33,6 +33,8 @@ export interface AskCommand {
   readonly options: Readonly<Record<string, unknown>>;
   /** Of `trace`: its events and log records as well. */
   readonly logs: boolean;
+  /** Of `logs`: those that come from now on, until it is ended. */
+  readonly follow: boolean;
 }
 
 /** A flag of a question. */
@@ -64,7 +66,16 @@ const SHOWING: Readonly<Record<string, readonly QuestionFlag[]>> = {
     multiple: false,
     about: "Its events and log records as well",
   }],
+  logs: [{
+    name: "follow",
+    value: undefined,
+    multiple: false,
+    about: "Those that a running collector takes from now on, until it is ended by ^C",
+  }],
 };
+
+/** What `logs --follow` takes: what comes has no end and no pages. */
+const FOLLOWING = LOG_TAIL.omit({ after: true });
 
 /** Parameters that say in their name which unit they are in, and how many nanoseconds that is. */
 const UNITS: readonly (readonly [suffix: string, nanos: bigint])[] = [
@@ -135,12 +146,14 @@ export function readQuestion(
   nowMs: number,
 ): AskCommand {
   const [name, ...rest] = words;
-  const question = QUESTIONS.find((one) => one.name === name);
-  if (question === undefined) {
+  const known = QUESTIONS.find((one) => one.name === name);
+  if (known === undefined) {
     const names = QUESTIONS.map((one) => one.name).join(", ");
     const got = name === undefined ? "" : `, got "${name}"`;
     throw unreadable(`query takes sql and a statement in quotes, or one of ${names}${got}`);
   }
+  const follow = known.name === "logs" && values.follow === true;
+  const question = follow ? { ...known, api: { ...known.api, parameters: FOLLOWING } } : known;
   const { argument, api: { parameters } } = question;
   const least = argument === undefined ? 0 : 1;
   if (rest.length < least) throw unreadable(`query ${name} takes the ${spaced(argument!)}`);
@@ -156,7 +169,7 @@ export function readQuestion(
   try {
     const options = optionsFrom(parameters, given, nowMs);
     checked(parameters, options);
-    return { command: "query", ask: question.name, options, logs: values.logs === true };
+    return { command: "query", ask: question.name, options, logs: values.logs === true, follow };
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
     throw questionError(question, error.message, error);
@@ -173,7 +186,11 @@ function parametersOf(question: Question, values: FlagValues): URLSearchParams {
   for (const [name, value] of Object.entries(values)) {
     if (value === undefined || flags.some((flag) => flag.name === name)) continue;
     const takes = flags.map((flag) => `--${flag.name}`).join(", ");
-    throw unreadable(`query ${question.name} takes no --${name}; it takes ${takes}`);
+    throw unreadable(
+      `query ${question.name}${
+        values.follow === true ? " --follow" : ""
+      } takes no --${name}; it takes ${takes}`,
+    );
   }
   const given = new URLSearchParams();
   for (const parameter of Object.keys(question.api.parameters.shape)) {

@@ -19,6 +19,7 @@ import {
 import { runDeadLetters } from "./dead_letter_command.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import { diskFiles } from "./journal_files.ts";
+import { followLogs } from "./follow_command.ts";
 import type { Output } from "./output.ts";
 import { connect } from "./postgres/connect.ts";
 import { type ReaderOptions, withReader } from "./postgres/reader.ts";
@@ -33,6 +34,7 @@ import { QUERY_TIMEOUT_MS, querySql, type SqlRows } from "./sql_query.ts";
 import { drawTable } from "./sql_table.ts";
 import { type StatsJson, statsJson } from "./stats_json.ts";
 import { drawStats } from "./stats_table.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** Which parts of an adapter there are. */
 export interface AdapterParts {
@@ -48,6 +50,8 @@ export interface Means {
   readonly output: Output;
   /** Makes an adapter of the settings. */
   readonly adapter: (parts: AdapterParts) => OTelStorageAdapter;
+  /** Asked for where it would go on for ever: aborts with the first signal to stop. */
+  readonly interruption: () => AbortSignal;
 }
 
 /** How long deliveries get to find out where they stand before their numbers are told, in ms. */
@@ -77,7 +81,7 @@ export async function runSubcommand(settings: Settings, means: Means): Promise<v
     }
     case "query":
       if ("sql" in settings) return print(await query(settings, settings.sql), output);
-      return await question(settings, output);
+      return await (settings.follow ? follow(settings, means) : question(settings, output));
     case "dead-letters":
       return await deadLetters(settings, means);
     case "replay":
@@ -148,6 +152,22 @@ async function question(settings: Settings & AskCommand, output: Output): Promis
       await runQuestion(settings, askDatabase(database), output);
     },
   );
+}
+
+async function follow(
+  settings: Settings & AskCommand,
+  { output, interruption }: Means,
+): Promise<void> {
+  await checkFolder(settings.dataDir);
+  const find = () =>
+    openOr(settings, (collector) => Promise.resolve(collector), async () => {
+      using _lock = await lockFolder(settings.dataDir);
+      throw new UsageError(
+        `Cannot follow: no collector runs on ${settings.dataDir}; start it, or say with --data-dir ` +
+          "which one is meant",
+      );
+    });
+  await followLogs(settings, find, output, interruption());
 }
 
 /** How SQL from outside gets to the database. */

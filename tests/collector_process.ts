@@ -39,6 +39,8 @@ export interface StartingCollector extends AsyncDisposable {
   readonly pid: number;
   /** Resolves when its log has a line with this text. */
   logged(text: string): Promise<void>;
+  /** Resolves when its output has this text. */
+  printed(text: string): Promise<void>;
   /** Sends a signal and does not wait for what it does. */
   signal(name: Deno.Signal): void;
   /** Resolves when it has ended. */
@@ -67,7 +69,9 @@ export function launchCollector(options: RunOptions): StartingCollector {
   const child = spawn({ ...options, args: ["--port", "0", ...options.args ?? []] });
   const ready = Promise.withResolvers<string>();
   let log = "";
+  let output = "";
   const ended = collect(child, (text) => {
+    output = text;
     const [, url] = /listening on (http:\S+)\n/.exec(text) ?? [];
     if (url !== undefined) ready.resolve(url);
   }, (text) => log = text);
@@ -81,6 +85,9 @@ export function launchCollector(options: RunOptions): StartingCollector {
     pid: child.pid,
     async logged(text) {
       while (!log.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+    async printed(text) {
+      while (!output.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
     },
     signal: (name) => child.kill(name),
     ended,

@@ -107,7 +107,10 @@ for (const driver of drivers) {
     assert.ok(wanted.length > 5);
     assert.deepEqual(found.map((row) => row.traceId).toSorted(), wanted.toSorted());
     for (const row of found) {
-      const own = SPANS.filter(({ record }) => record.traceId === row.traceId);
+      // One without a start has that of its arrival, which is far from the others.
+      const own = SPANS.filter(({ record }) =>
+        record.traceId === row.traceId && record.startTimeUnixNano !== 0n
+      );
       assert.equal(row.spanCount, own.length);
       assert.equal(row.errorCount, own.filter(({ record }) => record.status?.code === 2).length);
     }
@@ -138,7 +141,7 @@ for (const driver of drivers) {
     assert.deepEqual(found.map(({ record }) => key(record)).toSorted(), wanted.map(key).toSorted());
     const { lines } = await asked(here, "logs", args, false);
     assert.equal(lines.length, wanted.length);
-    for (const line of lines) assert.match(line, /^2\S+Z (INFO|WARN|ERROR|FATAL) +cart  /);
+    for (const line of lines) assert.match(line, /^2\S+Z (INFO|WARN|ERROR|FATAL) +cart {2}/);
   });
 
   Deno.test(`pages follow each other by the flags that are printed: ${driver}`, async () => {

@@ -11,8 +11,8 @@ const ID = "5b8efff798038103d269b633813fc60c";
 function read(line: string, ...more: string[]): Record<string, unknown> {
   const settings = readSettings([...line.split(" "), ...more], () => undefined, NOW_MS);
   assert.ok(typeof settings === "object" && settings.command === "query" && "ask" in settings);
-  const { ask, options, logs } = settings;
-  return { ask, options, logs };
+  const { ask, options, logs, follow } = settings;
+  return { ask, options, logs, follow };
 }
 
 function refused(line: string, message: string | RegExp): void {
@@ -49,12 +49,14 @@ Deno.test("flags are the parameters of a question, with their values as its sche
         limit: 7,
       },
       logs: false,
+      follow: false,
     },
   );
   assert.deepEqual(read(`query trace ${ID} --logs`), {
     ask: "trace",
     options: { traceId: ID },
     logs: true,
+    follow: false,
   });
   assert.deepEqual(
     read("query metric latency --quantiles 0.5 --quantiles 0.9 --group-by service"),
@@ -62,6 +64,7 @@ Deno.test("flags are the parameters of a question, with their values as its sche
       ask: "metric",
       options: { metric: "latency", quantiles: [0.5, 0.9], groupBy: ["service"] },
       logs: false,
+      follow: false,
     },
   );
   assert.deepEqual(read("query requests --over-time").options, { overTime: true });

@@ -237,6 +237,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "waterfall.ts",
       "query_tables.ts",
       "query_command.ts",
+      "follow_command.ts",
       "dead_letter_command.ts",
       "replay_command.ts",
       "replay_stored.ts",
