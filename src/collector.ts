@@ -25,6 +25,7 @@ import { InFlight } from "./in_flight.ts";
 import { log } from "./log.ts";
 import { reasonOf } from "./reason.ts";
 import type { Output } from "./output.ts";
+import { page } from "./page_assets.ts";
 import { prometheusText } from "./prometheus.ts";
 import { replayStored } from "./replay_stored.ts";
 import { RequestError } from "./request_error.ts";
@@ -115,6 +116,7 @@ async function serve(settings: Settings): Promise<void> {
     ),
     database: (options) => adapter.database(options),
     tailLogs: (choice, options) => adapter.tailLogs(choice, options),
+    page,
     onError: (error) => log("error", "could not answer a request", { error }),
   });
   const requests = new InFlight();
@@ -122,6 +124,7 @@ async function serve(settings: Settings): Promise<void> {
   const url = urlOf(settings.host, server.addr.port);
   await adapter.announce({ url: urlOf(reachable(settings.host), server.addr.port) });
   console.log(`otel-storage ${VERSION} listening on ${url}`);
+  log("info", "showing", { at: `${urlOf(reachable(settings.host), server.addr.port)}/` });
   log("info", "keeping", { in: placeOf(settings), journal: settings.dataDir });
   for (const { name, url } of settings.forwards) {
     log("info", "forwarding", { destination: name, at: withoutQuery(url) });

@@ -9,6 +9,7 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
+import { PageSession } from "./page_session.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Who sent a request, as `Deno.serve` tells it. */
@@ -21,9 +22,11 @@ export interface ConnectionInfo {
 export type Audience =
   /** Everybody: it says nothing. */
   | "anybody"
+  /** Who asks for the page or for a session: nobody needs a token for that. */
+  | "page"
   /** Who has the token, pages of the allowed origin included. */
   | "clients"
-  /** Who has the token or, without one, is on this machine; no pages. */
+  /** Who has the token, or a session, or without a token is on this machine; of pages our own. */
   | "machine";
 
 /** The settings of {@linkcode RequestGuard}. */
@@ -58,12 +61,14 @@ const LOOPBACK_ADDRESS = /^((::ffff:)?127(\.\d{1,3}){3}|::1)$/;
  */
 export class RequestGuard {
   readonly #tokenHash: Uint8Array | undefined;
+  readonly #session: PageSession | undefined;
   readonly #corsOrigin: string | undefined;
   readonly #host: string | undefined;
 
   /** @param options Who may ask. */
   constructor(options: GuardOptions) {
     this.#tokenHash = options.token === undefined ? undefined : sha256(options.token);
+    this.#session = options.token === undefined ? undefined : new PageSession(options.token);
     this.#corsOrigin = options.corsOrigin;
     this.#host = options.host === undefined ? undefined : hostnameOf(options.host);
   }
@@ -75,7 +80,8 @@ export class RequestGuard {
    */
   check(request: Request, audience: Audience, info?: ConnectionInfo): void {
     if (audience === "anybody") return;
-    this.#checkToken(request);
+    if (audience === "clients") this.#checkToken(request);
+    if (audience === "machine") this.#checkMachine(request);
     this.#checkHost(request);
     this.#checkOrigin(request, audience);
     if (audience === "machine" && this.#tokenHash === undefined) checkPeer(info);
@@ -115,18 +121,45 @@ export class RequestGuard {
     return this.#corsOrigin === "*" || this.#corsOrigin === origin;
   }
 
+  /**
+   * Begins a session of the page.
+   *
+   * @param token What it was asked for with.
+   * @returns The value of `Set-Cookie`; undefined where no token is needed.
+   * @throws {RequestError} 401 for another token.
+   */
+  begin(request: Request, token: string): string | undefined {
+    if (this.#session === undefined) return undefined;
+    if (!this.#isToken(token)) throw wrongToken();
+    return this.#session.cookie(request);
+  }
+
+  #isToken(token: string): boolean {
+    // Hashes have one length and tell nothing by the time it takes to compare them.
+    return this.#tokenHash !== undefined && timingSafeEqual(sha256(token), this.#tokenHash);
+  }
+
+  /** A browser sends the cookie whoever makes it ask, so it counts for what the page itself asks. */
+  #checkMachine(request: Request): void {
+    const byCookie = !request.headers.has("authorization") && this.#session?.holds(request);
+    if (!byCookie) return this.#checkToken(request);
+    const site = request.headers.get("sec-fetch-site");
+    const isReading = request.method === "GET" || request.method === "HEAD";
+    const isOwn = site === null || site === "same-origin" || site === "none";
+    if (isOwn && (isReading || request.headers.has("origin"))) return;
+    throw new RequestError(
+      403,
+      "Cannot accept the request: it has a session of the page, but does not come from the page",
+    );
+  }
+
   #checkToken(request: Request): void {
     if (this.#tokenHash === undefined) return;
     const [, token] = /^bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "") ?? [];
-    // Hashes have one length and tell nothing by the time it takes to compare them.
-    if (token !== undefined && timingSafeEqual(sha256(token), this.#tokenHash)) return;
-    throw new RequestError(
-      401,
-      token === undefined
-        ? "Cannot accept the request: it has no token; send it as Authorization: Bearer TOKEN"
-        : "Cannot accept the request: its token is not the right one",
-      { headers: { "www-authenticate": "Bearer" } },
-    );
+    if (token === undefined) {
+      throw unauthorized("it has no token; send it as Authorization: Bearer TOKEN");
+    }
+    if (!this.#isToken(token)) throw wrongToken();
   }
 
   #checkHost(request: Request): void {
@@ -153,6 +186,16 @@ export class RequestGuard {
         (audience === "clients" ? "; allow that origin to let it send" : ""),
     );
   }
+}
+
+function wrongToken(): RequestError {
+  return unauthorized("its token is not the right one");
+}
+
+function unauthorized(reason: string): RequestError {
+  return new RequestError(401, `Cannot accept the request: ${reason}`, {
+    headers: { "www-authenticate": "Bearer" },
+  });
 }
 
 function checkPeer(info: ConnectionInfo | undefined): void {

@@ -7,6 +7,7 @@
  * | `POST /v1/traces`, `/v1/logs`, `/v1/metrics` | 200 once the records are stored, an `Export…ServiceResponse` |
  * | `GET /healthz` | 200 while the process lives |
  * | `GET /readyz` | 200 while the database can be reached, else 503 |
+ * | those of `page.ts`, `POST /api/login`, `/api/logout` | the web page, and its sessions |
  * | those of `admin_routes.ts` | for the subcommands of the collector and for Prometheus |
  *
  * A request is checked before its body is read: path and method (404, 405), token (401), Host and
@@ -30,6 +31,8 @@ import { adminRoutes, type Route } from "./admin_routes.ts";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
 import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
 import type { Signal } from "./record.ts";
+import { type Page, pageRoutes } from "./page.ts";
+import { loginRoutes } from "./page_login.ts";
 import { RequestBodies } from "./request_body.ts";
 import { RequestError } from "./request_error.ts";
 import { type ConnectionInfo, RequestGuard } from "./request_guard.ts";
@@ -52,6 +55,7 @@ export type {
 export { type BodyLimits, type ContentEncoding, RequestBodies } from "./request_body.ts";
 export type { OpenDatabase } from "./api.ts";
 export type { OpenLogTail, TailEvent } from "./api_tail.ts";
+export type { Page, PageFile } from "./page.ts";
 export type {
   CopyColumn,
   CopyTable,
@@ -133,6 +137,13 @@ export interface HandlerOptions {
    * @default {undefined} There is no such path
    */
   readonly tailLogs?: OpenLogTail;
+  /**
+   * The web page, `page` of `@oneiric/otel-storage/page`. It needs the paths of `database`, and shows
+   * more with those of `admin`. Who has no token gets the page, but nothing to show in it.
+   *
+   * @default {undefined} There is none
+   */
+  readonly page?: Page;
   /** How long a query of these paths may take, in milliseconds. @default {30_000} */
   readonly queryTimeoutMs?: number;
   /** Gets what was answered with 500. What it throws is ignored. */
@@ -160,6 +171,10 @@ const optionsSchema = z.strictObject({
   admin: methods("query", "maintain").optional(),
   database: z.custom((value) => typeof value === "function", "must be a function").optional(),
   tailLogs: z.custom((value) => typeof value === "function", "must be a function").optional(),
+  page: z.custom<Page>(
+    (value) => Array.isArray((value as Partial<Page> | null)?.files),
+    "must have a document and files",
+  ).optional(),
   queryTimeoutMs: z.int().min(1).max(3_600_000).optional(),
   onError: z.custom((value) => typeof value === "function", "must be a function").optional(),
 });
@@ -263,9 +278,12 @@ class Server {
     yield ["/healthz", { ...check, answer: () => Promise.resolve(json(200, { status: "ok" })) }];
     yield ["/readyz", { ...check, answer: () => this.#ready() }];
     if (admin !== undefined) yield* adminRoutes(admin);
-    const { database, tailLogs, queryTimeoutMs = QUERY_TIMEOUT_MS } = this.#options;
+    const { database, tailLogs, page, queryTimeoutMs = QUERY_TIMEOUT_MS } = this.#options;
     if (database !== undefined) yield* apiRoutes(database, queryTimeoutMs);
     if (tailLogs !== undefined) yield tailRoute(tailLogs, queryTimeoutMs);
+    if (page === undefined) return;
+    yield* loginRoutes(this.#guard);
+    yield* pageRoutes(page);
   }
 
   async answer(request: Request, info: ConnectionInfo | undefined): Promise<Response> {

@@ -23,6 +23,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ["retry.ts"],
     ["breaker.ts"],
     ["assets.ts"],
+    ["page_assets.ts"],
     ["postgres/terms.ts", "postgres/signature.ts"],
     [
       "journal_files.ts",
@@ -193,6 +194,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "byte_budget.ts",
     "request_error.ts",
     "request_body.ts",
+    "page_session.ts",
     "request_guard.ts",
     "request_headers.ts",
     "admin.ts",
@@ -207,6 +209,8 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "api_tail.ts",
     "openapi.ts",
     "api.ts",
+    "page.ts",
+    "page_login.ts",
     "server.ts",
   ], [
     "stats_json.ts",
