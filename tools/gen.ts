@@ -1,9 +1,12 @@
 /**
- * Writes `src/assets.ts`, which holds the SQL files as texts and the version, so that a published
- * module needs to read none. With `--check` it writes nothing and fails when the file is not current.
+ * Writes `src/assets.ts`, which holds the SQL files as texts and the version, and
+ * `src/page_assets.ts`, which holds the web page, so that a published module needs to read no file.
+ * With `--check` it writes nothing and fails when one of them is not current.
  *
  * @module
  */
+
+import { isCurrent, pageSource } from "./page.ts";
 
 /** The texts, by the name they are exported under. */
 const ASSETS = [
@@ -44,9 +47,16 @@ parts.push(
 );
 const wanted = parts.join("\n");
 
+const page = new URL("src/page_assets.ts", root);
+const textOf = (file: URL) => Deno.readTextFile(file).catch(() => "");
+
 if (!Deno.args.includes("--check")) {
   await Deno.writeTextFile(target, wanted);
-} else if (wanted !== await Deno.readTextFile(target).catch(() => "")) {
+  await Deno.writeTextFile(page, await pageSource());
+} else if (wanted !== await textOf(target)) {
   console.error("src/assets.ts is not current: run `deno task gen`");
+  Deno.exit(1);
+} else if (!await isCurrent(await textOf(page))) {
+  console.error("src/page_assets.ts is not current: run `deno task gen`");
   Deno.exit(1);
 }

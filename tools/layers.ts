@@ -23,7 +23,6 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ["retry.ts"],
     ["breaker.ts"],
     ["assets.ts"],
-    ["page_assets.ts"],
     ["postgres/terms.ts", "postgres/signature.ts"],
     [
       "journal_files.ts",
@@ -210,6 +209,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "openapi.ts",
     "api.ts",
     "page.ts",
+    "page_assets.ts",
     "page_login.ts",
     "server.ts",
   ], [
