@@ -1,0 +1,56 @@
+/** Keys: who listens to which. They are not heard while something is typed. */
+
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { preference } from "./preferences.ts";
+
+/** What a key does. */
+export interface Key {
+  /** As `KeyboardEvent.key` names it; with `g ` before it for the second of two. */
+  readonly key: string;
+  readonly about: string;
+  readonly act: (event: KeyboardEvent) => void;
+}
+
+/** All keys that are heard now; later ones win. */
+export const keys = signal<readonly Key[]>([]);
+
+/** Keys that are not to be heard. */
+export const disabledKeys = preference<string[]>("disabledKeys", []);
+
+/** Listens to keys as long as the component is there. */
+export function useKeys(list: readonly Key[], when: readonly unknown[] = []): void {
+  useEffect(() => {
+    keys.value = [...keys.peek(), ...list];
+    return () => keys.value = keys.peek().filter((key) => !list.includes(key));
+  }, when);
+}
+
+/** How long the second of two keys may take. */
+const PAIR_MS = 1_500;
+let paired = "";
+let pairedMs = 0;
+
+/** Begins to listen. */
+export function listenToKeys(): void {
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.key !== "Escape" && isTyping(event.target as Element)) return;
+    const before = performance.now() - pairedMs < PAIR_MS ? paired : "";
+    paired = "";
+    const name = before + event.key;
+    const found = keys.value.findLast(({ key }) => key === name);
+    if (found !== undefined && !disabledKeys.value.includes(found.key)) {
+      event.preventDefault();
+      found.act(event);
+    } else if (keys.value.some(({ key }) => key.startsWith(`${event.key} `))) {
+      paired = `${event.key} `;
+      pairedMs = performance.now();
+    }
+  });
+}
+
+function isTyping(element: Element): boolean {
+  return element.matches?.("input:not([type=checkbox]), textarea, select, [contenteditable]") ??
+    false;
+}
