@@ -6,7 +6,7 @@
  * @module
  */
 
-// Made from 6e1deaf6cee570b0cf62b7f626a17843, is a33543d1ba6639becff76117b8ff830d.
+// Made from 995a99d15b13bdc13aadc2b40d3e15f2, is 3c9f1a2be3f90a540789f16d80eea87e.
 
 import type { Page } from "./page.ts";
 
@@ -23,8 +23,8 @@ export const page: Page = {
       rel="icon"
       href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%230b5cc0'/%3E%3Cpath d='M3 5h7M5 8h8M7 11h4' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E"
     >
-    <link rel="stylesheet" href="/assets/app-8c2116f1eefd.css">
-    <script type="module" src="/assets/app-740a75d4038c.js"></script>
+    <link rel="stylesheet" href="/assets/app-52e42e778e78.css">
+    <script type="module" src="/assets/app-ec676d895c2b.js"></script>
   </head>
   <body>
     <noscript>This page needs JavaScript. The same is at /api/openapi.json.</noscript>
@@ -33,12 +33,12 @@ export const page: Page = {
 `,
   files: [
     {
-      name: "app-740a75d4038c.js",
-      text: `var p,Ue,pe,$,ce,ee,Ee,X,Me,he,le,at,I=Symbol.for("pv"),te={},ne=[],ct=/^m(i|n|o|s|text|space)$/,ve=Array.isArray,de=ne.slice,H=Object.assign;function O(t){t&&t.parentNode&&t.remove()}function Oe(t,e,n){var i,o,_,r={},f=arguments.length;for(_ in e)_=="key"?i=e[_]:_=="ref"&&typeof t!="function"?o=e[_]:r[_]=e[_];return f>2&&(r.children=f>3?de.call(arguments,2):n),V(t,r,i,o,null)}function V(t,e,n,i,o){var _={type:t,props:e,key:n,ref:i,__k:null,__:null,__b:0,__e:null,__c:null,constructor:I,__v:o||++Ue,__i:-1,__u:0};return!o&&p.vnode&&p.vnode(_),_}function T(t){return t.children}function W(t,e){this.props=t,this.context=e,this.__g=0}function U(t,e){if(e==null)return t.__&&U(t.__,t.__i+1);for(var n;e<t.__k.length;e++)if((n=t.__k[e])&&n.__e)return n.__e;return typeof t.type!="function"||t.props.__P?null:U(t)}function lt(t){var e,n=t.__v,i=n.__e,o=[],_=[],r=t.__P;r&&((e=H({constructor:I},n)).__v=n.__v+1,p.vnode&&p.vnode(e),ye(r,e,n,t.__n,r.namespaceURI,32&n.__u?[i]:null,o,i||U(n),32&n.__u,_),e.__v=n.__v,e.__.__k[e.__i]=e,Re(o,e,_),n.__=n.__e=null,e.__e!=i&&He(e))}function He(t){if((t=t.__)&&t.__c&&!t.props.__P)return t.__e=null,t.__k.some(function(e){return e&&(t.__e=e.__e)}),He(t)}function Ne(t){(8&t.__g||(t.__g|=8,$.push(t),ee++))&&ce==p.debounceRendering||((ce=p.debounceRendering)||queueMicrotask)(De)}function De(){try{for(var t,e=1;$.length;)$.length>e&&$.sort(Ee),t=$.shift(),e=$.length,8&t.__g&&lt(t)}finally{(ee=$.length)&&(ce||queueMicrotask)(De)}}function Fe(t,e,n,i,o,_,r,f,a,c,s){var g,d,u,l,x,v,m=i.__k||ne,h=e.length;for(a=pt(n,e,m,a,h),g=0;g<h;g++)(u=n.__k[g])!=null&&(d=~u.__i&&m[u.__i]||te,u.__i=g,v=ye(t,u,d,o,_,r,f,a,c,s),l=u.__e,(d.ref!=u.ref||8&d.__u)&&(d.ref&&me(d.ref,null,u,d),u.ref&&s.push(u.ref,u.__c||l,u)),x=x||l,4&u.__u?(a=We(u,a,t,!d.__v),d.__e&&(d.__e=null)):typeof u.type=="function"&&v!==void 0?a=v:l&&(a=l.nextSibling),u.__u&=-21);return n.__e=x,a}function pt(t,e,n,i,o){var _,r,f,a,c,s,g,d,u,l=n.length,x=l,v=0,m=0,h=t.__k=Array(o);for(_=0;_<o;_++)(r=e[_])!=null&&typeof r!="boolean"&&typeof r!="function"?(typeof r!="object"||r.constructor===String?r=h[_]=V(null,r):ve(r)?r=h[_]=V(T,{children:r}):r.constructor===I&&r.__b?r=h[_]=V(r.type,r.props,r.key,r.ref,r.__v):h[_]=r,a=_+v,r.__=t,r.__b=t.__b+1,f=null,~(c=r.__i=ht(r,n,a,x))&&(x--,(f=n[c])&&(f.__u|=2)),f&&f.__v?(r.__u|=16,c==a-1?v--:c==a+1?v++:c!=a&&(c>a?v--:v++,m=1)):(~c||(o>l?v--:o<l&&v++),typeof r.type!="function"&&(r.__u|=4))):h[_]=null;if(m){for(s=[],g=[],_=0;_<o;_++)if((r=h[_])&&16&r.__u){for(v=0,d=s.length;v<d;)s[u=v+d>>1]<r.__i?v=u+1:d=u;s[v]=r.__i,g[_]=v+1}for(v=s.length;_--;)g[_]&&(g[_]==v?v--:h[_].__u|=4)}if(x)for(_=0;_<l;_++)!(f=n[_])||2&f.__u||(f.__e==i&&(i=U(f)),ge(f,f));return i}function We(t,e,n,i){var o,_,r,f;if(typeof t.type=="function"){if(t.props.__P)return e;if(o=t.__k)for(_=0;_<o.length;_++)o[_]&&(o[_].__=t,e=We(o[_],e,n,!1));return e}for(e&&!e.parentNode&&(e=U(t))&&!e.parentNode&&(e=null),r=t.__e,f=e;f&&f.nodeType==8;)f=f.nextSibling;for(r!=f&&(!i&&n.moveBefore&&r.parentNode?n.moveBefore(r,e):n.insertBefore(r,e||null)),e=r;(e=e&&e.nextSibling)&&e.nodeType==8&&!e.data.startsWith("$s"););return e}function ht(t,e,n,i){var o,_=t.key,r=t.type,f=e[n],a=f&&!(2&f.__u);if(f===null&&_==null||a&&_==f.key&&r==f.type)return n;if(i>(a?1:0)){for(o=n-1;o>=0;o--)if((f=e[o])&&!(2&f.__u)&&_==f.key&&r==f.type)return o;for(o=n+1;o<e.length;o++)if((f=e[o])&&!(2&f.__u)&&_==f.key&&r==f.type)return o}return-1}function $e(t,e,n){n==null&&(n=""),e[0]=="-"?t.setProperty(e,n):t[e]=n}function Q(t,e,n,i,o){var _,r;if(e=="style")if(typeof n=="string")t.style.cssText=n;else{if(typeof i=="string"&&(t.style.cssText=i=""),i)for(e in i)n&&e in n||$e(t.style,e);if(n)for(e in n)i&&n[e]==i[e]||$e(t.style,e,n[e])}else if(e[0]=="o"&&e[1]=="n")typeof n!="function"&&(n=null),typeof i!="function"&&(i=null),(t.__e||(t.__e={}))[e]=n,n&&i||(r=le[e]||(le[e]=vt(e)),(t.__a||(t.__a={}))[e]=he,_=e!=(e=e.replace(Me,"$1")),(e=e.slice(2))[0]<"a"&&(e=e.toLowerCase()),n?t.addEventListener(e,r,_):t.removeEventListener(e,r,_));else{if(o=="http://www.w3.org/2000/svg")e=e.replace(/xlink(H|:h)/,"h").replace(/sName$/,"s");else if(e!="width"&&e!="height"&&e!="href"&&e!="list"&&e!="form"&&e!="tabIndex"&&e!="download"&&e!="rowSpan"&&e!="colSpan"&&e!="role"&&e!="popover"&&e in t)try{return void(t[e]=n??"")}catch{}if(typeof n=="function")return;n==null||n===!1&&e[4]!="-"?t.removeAttribute(e):t.setAttribute(e,e=="popover"&&n==1?"":n)}}function vt(t){return function(e){var n=this.__e;if(n){if(n=n[t],e[X]==null)e[X]=he++;else if(e[X]<this.__a[t])return;return n(p.event?p.event(e):e)}}}function ye(t,e,n,i,o,_,r,f,a,c){var s,g,d,u,l,x,v,m,h,S,b,ae,Te,K,E,Ae,N,M,j=e.type;if(e.constructor!==I)return null;128&n.__u&&(a=32&n.__u,s=n.__c.__z)&&(e.__u|=a,g=_=[],s.nodeType==8?f=Y(s,_):_.push(s),f=_[0]||f),(s=p.__b)&&s(e);e:if(typeof j=="function"){d=r.length;try{if(m=e.props,h=(s=j.prototype)&&s.render,S=(s=j.contextType)&&i[s.__c],b=s?S?S.props.value:s.__:i,(u=n.__c)?(e.__c=u,2&u.__g&&(u.__g|=1)):(h?e.__c=u=new j(m,b):(e.__c=u=new W(m,b),u.constructor=j,u.render=yt),S&&S.sub(u),u.state||(u.state={}),u.__n=i,u.__g|=8,u.__h=[],u.__k=[]),h&&(u.__s||(u.__s=u.state),j.getDerivedStateFromProps&&(u.__s==u.state&&(u.__s=H({},u.__s)),H(u.__s,j.getDerivedStateFromProps(m,u.__s)))),l=u.props,x=u.state,u.__v=e,n.__c){if(m!==l&&h&&!j.getDerivedStateFromProps&&u.componentWillReceiveProps&&u.componentWillReceiveProps(m,b),e.__v==n.__v&&!(8&u.__g)||!(4&u.__g)&&u.shouldComponentUpdate&&u.shouldComponentUpdate(m,u.__s,b)===!1){e.__v!=n.__v&&(u.props=m,u.state=u.__s,u.__g&=-9),e.__e=n.__e,e.__k=n.__k,e.__k.some(function(P){P&&(P.__=e)}),ne.push.apply(u.__h,u.__k),u.__k=[],u.__h.length&&r.push(u),f=U(n);break e}u.componentWillUpdate&&u.componentWillUpdate(m,u.__s,b),h&&u.componentDidUpdate&&u.__h.push(function(){u.componentDidUpdate(l,x,v)})}else h&&!j.getDerivedStateFromProps&&u.componentWillMount&&u.componentWillMount(),h&&u.componentDidMount&&u.__h.push(u.componentDidMount);u.context=b,u.props=m,u.__P=t,u.__g&=-5,ae=p.__r,Te=h?25:0;do u.__g&=-9,ae&&ae(e),s=u.render(u.props,u.state=u.__s,u.context);while(8&u.__g&&++Te<25);h&&(ne.push.apply(u.__h,u.__k),u.__k=[]),u.state=u.__s,u.getChildContext&&(i=H({},i,u.getChildContext())),h&&n.__c&&u.getSnapshotBeforeUpdate&&(v=u.getSnapshotBeforeUpdate(l,x)),K=s&&s.type===T&&s.key==null?s.props.children:s,m.__P&&(s=f,o=(t=m.__P).namespaceURI,a=_=null,n.props&&n.props.__P!=t&&(n.__k.some(function(P){P&&ge(P,P)}),n.__k=null),f=n.__k?U(n,0):null),f=Fe(t,ve(K)?K:[K],e,n,i,o,_,r,f,a,c),m.__P&&(e.__e=null,f=s),e.__u&=-161,g&&g.some(O),u.__h.length&&r.push(u),1&u.__g&&(u.__g&=-4)}catch(P){if(r.length=d,e.__v=null,a||_)if(P&&P.then){if(e.__u|=128|a,_){for(~(N=_.indexOf(f||void 0))||(N=_.length);(M=_[N-1])&&M.nodeType==8;)N--;for(;N<_.length;N++)if(M=_[N])if(_[N]=null,E){if(M==Ae)break}else{if(M.nodeType!=8)break;M.data.startsWith("$s")&&(Ae=Y(E=M))}}if(!E){for(;f&&f.nodeType==8&&f.nextSibling;)f=f.nextSibling;E=f}(s=Y(E=e.__c.__z||(e.__c.__z=E)))?(e.__e=E,f=s):e.__e=f,f=f&&f.nextSibling}else _&&_.some(O);else e.__e=n.__e;e.__k||(e.__k=n.__k||[]),P&&P.then||qe(e),p.__e(P,e,n)}}else f=e.__e=dt(n.__e,e,n,i,o,_,r,a,c,t);return(s=p.diffed)&&s(e),f}function Y(t,e){if(t&&t.nodeType==8&&t.data.startsWith("$s"))for(var n=1;t=t.nextSibling;){if(t.nodeType==8){if(t.data.startsWith("$s"))n++;else if(t.data.startsWith("/$s")&&!--n)return t}e&&e.push(t)}}function qe(t){t&&(t.__c&&(t.__c.__g|=4),t.__k&&t.__k.some(qe))}function Re(t,e,n){for(var i=0;i<n.length;)me(n[i++],n[i++],n[i++]);p.__c&&p.__c(e,t),t.some(function(o){try{t=o.__h,o.__h=[],t.some(function(_){_.call(o)})}catch(_){p.__e(_,o.__v)}})}function dt(t,e,n,i,o,_,r,f,a,c){var s,g,d,u,l,x,v,m,h=n.props||te,S=e.props,b=e.type;if(b=="svg"?o="http://www.w3.org/2000/svg":b=="math"?o="http://www.w3.org/1998/Math/MathML":o||(o="http://www.w3.org/1999/xhtml"),_){for(s=0;s<_.length;s++)if((l=_[s])&&(b?l.localName==b:l.nodeType==3)){t=l,_[s]=null;break}}if(!t){if(m=c.ownerDocument||document,!b)return m.createTextNode(S);t=m.createElementNS(o,b,S.is?S:c),f&&(p.__m&&p.__m(e,_),f=!1),_=null}if(b){if(c=b=="template"&&t.content||t,_=b=="textarea"&&S.defaultValue!=null?null:_&&de.call(c.childNodes),!f&&_)for(h={},s=0;s<t.attributes.length;s++)h[(l=t.attributes[s]).name]=l.value;for(s in h)l=h[s],s=="dangerouslySetInnerHTML"?d=l:s=="children"||s in S||s=="value"&&"defaultValue"in S||s=="checked"&&"defaultChecked"in S||Q(t,s,null,l,o);for(s in S)l=S[s],s=="children"?u=l:s=="dangerouslySetInnerHTML"?g=l:s=="value"?x=l:s=="checked"?v=l:f&&typeof l!="function"||h[s]===l||Q(t,s,l,h[s],o);g?(f||d&&(g.__html==d.__html||g.__html==t.innerHTML)||(t.innerHTML=g.__html),e.__k=[]):(d&&(t.textContent=""),(b=="foreignObject"||o=="http://www.w3.org/1998/Math/MathML"&&ct.test(b))&&(o="http://www.w3.org/1999/xhtml"),Fe(c,ve(u)?u:[u],e,n,i,o,_,r,_?_[0]:n.__k&&U(n,0),f,a),_&&_.some(O)),f&&b!="textarea"||(s="value",b=="progress"&&x==null?t.removeAttribute(s):x==null||x===t[s]&&(b!="progress"||x)||Q(t,s,x,h[s],o),s="checked",v!=null&&v!=t[s]&&Q(t,s,v,h[s],o))}else h===S||f&&t.data==S||(t.data=S);return t}function me(t,e,n,i){try{typeof t=="function"?e?e.__x=t(e)||1:i&&(i=i.__c||i.__e)&&(e=i.__x)&&(i.__x=null,typeof e=="function"?e():t(null)):t.current=e}catch(o){p.__e(o,n)}}function ge(t,e,n){var i,o,_,r;if(p.unmount&&p.unmount(t),!(i=t.ref)||i.current&&i.current!=t.__e||me(i,null,e,t),i=t.__c){if(i.componentWillUnmount)try{i.componentWillUnmount()}catch(f){p.__e(f,e)}i.__P=i.__n=null}if(i=t.__k)for(r=0;r<i.length;r++)i[r]&&ge(i[r],e,typeof t.type!="function"||n&&!t.props.__P);!n&&(i=t.__c)&&(i=i.__z)&&(o=Y(i,_=[]))&&(i==t.__e&&_.some(O),O(o),O(i)),n||O(t.__e),t.__e=t.__c=t.__=null}function yt(t,e,n){return this.constructor(t,n)}function Le(t,e){var n,i,o,_;p.__&&p.__(t,e),e.nodeType==9&&(e=e.documentElement),i=(n=t&&32&t.__u)?null:e.__k,e.__k=V(T,{children:[t]}),o=[],_=[],ye(e,e.__k,i||te,te,e.namespaceURI,i?null:e.firstChild?de.call(e.childNodes):null,o,i?i.__e:e.firstChild,n,_),Re(o,e.__k,_),e.__k.props.children=null}p={__e:function(t,e,n,i){for(var o,_,r;e=e.__;)if((o=e.__c)&&!(1&o.__g)){o.__g|=4;try{if((r=(_=o.constructor)&&_.getDerivedStateFromError)&&o.setState(_.getDerivedStateFromError(t)),o.componentDidCatch&&(o.componentDidCatch(t,i||{}),r=1),r&&8&o.__g)return void(o.__g|=2)}catch(f){t=f}}throw ee=0,t}},Ue=0,pe=function(t){return t!=null&&t.constructor===I},W.prototype.setState=function(t,e){var n=this.__s;n&&n!=this.state||(n=this.__s=H({},this.state)),typeof t=="function"&&(t=t(H({},n),this.props)),t&&(H(n,t),this.__v&&(e&&this.__k.push(e),Ne(this)))},W.prototype.forceUpdate=function(t){this.__v&&(this.__g|=4,t&&this.__h.push(t),Ne(this))},W.prototype.render=T,$=[],ee=0,Ee=function(t,e){return t.__v.__b-e.__v.__b},X=Symbol(),Me=/(PointerCapture)$|Capture$/i,he=0,le={},at=0;var mt=Symbol.for("pv"),gt=0,Dt=Array.isArray;function Ve(t,e,n,i,o,_){e||(e={});var r,f,a=e;if("ref"in a&&typeof t!="function")for(f in a={},e)f=="ref"?r=e[f]:a[f]=e[f];var c={type:t,props:a,key:n,ref:r,__k:null,__:null,__b:0,__e:null,__c:null,constructor:mt,__v:--gt,__i:-1,__u:0};return(o||_)&&(c.__source=o,c.__self=_),p.vnode&&p.vnode(c),c}var ke,C,be,Ie,bt=Object.is,Be=0,et=[],we=[],k=p,ze=k.__b,Ge=k.__r,Ze=k.diffed,Je=k.__c,Ke=k.unmount,Qe=k.__;function kt(t,e){k.__h&&k.__h(C,t,Be||e),Be=0;var n=C.__H||(C.__H={__:[],__h:[]});return t>=n.__.length&&n.__.push({}),n.__[t]}function Se(t,e){var n=kt(ke++,7);return St(n.__H,e)&&(n.__=t(),n.__H=e),n.__}function wt(){var t;do{for(;t=we.shift();)try{B(t)}catch(n){k.__e(n,{__:(t=t.__P)&&t.__v})}for(;t=et.shift();){var e=t.__H;if(t.__P&&e)try{e.__h.some(B),e.__h.some(xe),e.__h=[]}catch(n){e.__h=[],k.__e(n,t.__v)}}}while(we.length)}k.__b=function(t){C=null,ze&&ze(t)},k.__=function(t,e){t&&e.__k&&e.__k.__m&&(t.__m=e.__k.__m),Qe&&Qe(t,e)},k.__r=function(t){Ge&&Ge(t),ke=0;var e=(C=t.__c).__H;e&&(be==C?C.__h=[]:(e.__h.some(B),e.__h.some(xe),ke=0),e.__h=[],e.__.some(function(n){n.__N&&(n.__=n.__N),n.u=n.__N=void 0})),be=C},k.diffed=function(t){Ze&&Ze(t);var e=t.__c;e&&e.__H&&(e.__H.__h.length&&Ye(et.push(e)),e.__H.__.some(function(n){n.u&&(n.__H=n.u)})),be=C=null},k.__c=function(t,e){e.some(function(n){try{n.__h.some(B),n.__h=n.__h.filter(function(i){return!i.__||xe(i)})}catch(i){n.__h=[function(){throw i}]}}),Je&&Je(t,e)},k.unmount=function(t){Ke&&Ke(t);var e,n,i=t.__c;i&&i.__H&&(i.__H.__.some(function(o){try{if(o.__P&&o.__c){if(n===void 0){for(n=t.__;n&&(!n.__c||!n.__c.__P);)n=n.__;n=n&&n.__c}o.__P=n,Ye(we.push(o))}else B(o)}catch(_){e=_}}),i.__H=void 0,e&&k.__e(e,i.__v))};var Xe=typeof requestAnimationFrame=="function";function xt(t){var e,n=function(){clearTimeout(i),Xe&&cancelAnimationFrame(e),setTimeout(t)},i=setTimeout(n,35);Xe&&(e=requestAnimationFrame(n))}function Ye(t){t!=1&&Ie==k.requestAnimationFrame||((Ie=k.requestAnimationFrame)||xt)(wt)}function B(t){var e=C,n=t.__c;typeof n=="function"&&(t.__c=void 0,n()),C=e}function xe(t){var e=C;t.__c=t.__(),C=e}function St(t,e){return!t||t.length!=e.length||e.some(function(n,i){return!bt(n,t[i])})}var Ct=Symbol.for("preact-signals");function re(){if(A>1)A--;else{var t,e=!1;for(function(){var o=_e;for(_e=void 0;o!==void 0;){var _=o.S;if(_.v===o.v)for(var r=_.t;r!==void 0;r=r.x)r.i===o.i&&(r.i=_.i);o=o.o}}();G!==void 0;){var n=G;for(G=void 0,ie++;n!==void 0;){var i=n.u;if(n.u=void 0,n.f&=-3,!(8&n.f)&&nt(n))try{n.c()}catch(o){e||(t=o,e=!0)}n=i}}if(ie=0,A--,e)throw t}}function Pe(t){if(A>0)return t();Ce=++Pt,A++;try{return t()}finally{re()}}var z,y=void 0;function Z(t){var e=y,n=z;y=void 0,z=void 0;try{return t()}finally{y=e,z=n}}var G=void 0,A=0,ie=0,Pt=0,Ce=0,_e=void 0,oe=0;function tt(t){if(y!==void 0){var e=t.n;if(e===void 0||e.t!==y)return e={i:0,S:t,p:y.s,n:void 0,t:y,e:void 0,x:void 0,r:e},y.s!==void 0&&(y.s.n=e),y.s=e,t.n=e,32&y.f&&t.S(e),e;if(e.i===-1)return e.i=0,e.n!==void 0&&(e.n.p=e.p,e.p!==void 0&&(e.p.n=e.n),e.p=y.s,e.n=void 0,y.s.n=e,y.s=e),e}}function w(t,e){this.v=t,this.i=0,this.n=void 0,this.t=void 0,this.l=0,this.W=e?.watched,this.Z=e?.unwatched,this.name=e?.name}w.prototype.brand=Ct;w.prototype.h=function(){return!0};w.prototype.S=function(t){var e=this,n=this.t;n!==t&&t.e===void 0&&(t.x=n,this.t=t,n!==void 0?n.e=t:Z(function(){var i;(i=e.W)==null||i.call(e)}))};w.prototype.U=function(t){var e=this;if(this.t!==void 0){var n=t.e,i=t.x;n!==void 0&&(n.x=i,t.e=void 0),i!==void 0&&(i.e=n,t.x=void 0),t===this.t&&(this.t=i,i===void 0&&Z(function(){var o;(o=e.Z)==null||o.call(e)}))}};w.prototype.subscribe=function(t){var e=this;return F(function(){var n=e.value;Z(function(){return t(n)})},{name:"sub"})};w.prototype.valueOf=function(){return this.value};w.prototype.toString=function(){return this.value+""};w.prototype.toJSON=function(){return this.value};w.prototype.peek=function(){var t=this;return Z(function(){return t.value})};Object.defineProperty(w.prototype,"value",{get:function(){var t=tt(this);return t!==void 0&&(t.i=this.i),this.v},set:function(t){if(t!==this.v){if(ie>100)throw new Error("Cycle detected");(function(n){A!==0&&ie===0&&n.l!==Ce&&(n.l=Ce,_e={S:n,v:n.v,i:n.i,o:_e})})(this),this.v=t,this.i++,oe++,A++;try{for(var e=this.t;e!==void 0;e=e.x)e.t.N()}finally{re()}}}});function q(t,e){return new w(t,e)}function nt(t){for(var e=t.s;e!==void 0;e=e.n)if(e.S.i!==e.i||!e.S.h()||e.S.i!==e.i)return!0;return!1}function it(t){for(var e=t.s;e!==void 0;e=e.n){var n=e.S.n;if(n!==void 0&&(e.r=n),e.S.n=e,e.i=-1,e.n===void 0){t.s=e;break}}}function _t(t){for(var e=t.s,n=void 0;e!==void 0;){var i=e.p;e.i===-1?(e.S.U(e),i!==void 0&&(i.n=e.n),e.n!==void 0&&(e.n.p=i)):n=e,e.S.n=e.r,e.r!==void 0&&(e.r=void 0),e=i}t.s=n}function D(t,e){w.call(this,void 0,e),this.x=t,this.s=void 0,this.g=oe-1,this.f=4}D.prototype=new w;D.prototype.h=function(){if(this.f&=-3,1&this.f)return!1;if((36&this.f)==32||(this.f&=-5,this.g===oe))return!0;if(this.g=oe,this.f|=1,this.i>0&&!nt(this))return this.f&=-2,!0;var t=y;try{it(this),y=this;var e=this.x();(16&this.f||this.v!==e||this.i===0)&&(this.v=e,this.f&=-17,this.i++)}catch(n){this.v=n,this.f|=16,this.i++}return y=t,_t(this),this.f&=-2,!0};D.prototype.S=function(t){if(this.t===void 0){this.f|=36;for(var e=this.s;e!==void 0;e=e.n)e.S.S(e)}w.prototype.S.call(this,t)};D.prototype.U=function(t){if(this.t!==void 0&&(w.prototype.U.call(this,t),this.t===void 0)){this.f&=-33;for(var e=this.s;e!==void 0;e=e.n)e.S.U(e)}};D.prototype.N=function(){if(!(2&this.f)){this.f|=6;for(var t=this.t;t!==void 0;t=t.x)t.t.N()}};Object.defineProperty(D.prototype,"value",{get:function(){if(1&this.f)throw new Error("Cycle detected");var t=tt(this);if(this.h(),t!==void 0&&(t.i=this.i),16&this.f)throw this.v;return this.v}});function ue(t,e){return new D(t,e)}function ot(t){var e=t.j;if(t.j=void 0,typeof e=="function"){A++;var n=y;y=void 0;try{e()}catch(i){throw t.f&=-2,t.f|=8,je(t),i}finally{y=n,re()}}}function je(t){for(var e=t.s;e!==void 0;e=e.n)e.S.U(e);t.x=void 0,t.s=void 0,ot(t)}function jt(t){if(y!==this)throw new Error("Out-of-order effect");_t(this),y=t,this.f&=-2;try{8&this.f&&je(this)}finally{re()}}function R(t,e){this.x=t,this.j=void 0,this.s=void 0,this.u=void 0,this.f=32,this.name=e?.name,z&&z.push(this)}R.prototype.c=function(){var t=this.S();try{if(8&this.f||this.x===void 0)return;var e=this.x();typeof e=="function"&&(this.j=e)}finally{t()}};R.prototype.S=function(){if(1&this.f)throw new Error("Cycle detected");this.f|=1,this.f&=-9,ot(this),it(this),A++;var t=y;return y=this,jt.bind(this,t)};R.prototype.N=function(){2&this.f||(this.f|=2,this.u=G,G=this)};R.prototype.d=function(){this.f|=8,1&this.f||je(this)};R.prototype.dispose=function(){this.d()};function F(t,e){var n=new R(t,e);try{n.c()}catch(o){throw n.d(),o}var i=n.d.bind(n);return i[Symbol.dispose]=i,i}var rt,se,fe,Tt=typeof window<"u"&&!!window.__PREACT_SIGNALS_DEVTOOLS__;var ut=[];F(function(){rt=this.N})();function L(t,e){p[t]=e.bind(null,p[t]||function(){})}function J(t){if(fe){var e=fe;fe=void 0,e()}fe=t&&t.S()}function ft(t){var e=this,n=t.data,i=Nt(n);i.name="ReactiveDom",i.value=n;var o=Se(function(){for(var f=e,a=e.__v;a=a.__;)if(a.__c){a.__c.__$f|=4;break}var c=ue(function(){var u=i.value.value;return u===0?0:u===!0?"":u||""}),s=ue(function(){return!Array.isArray(c.value)&&!pe(c.value)}),g=F(function(){if(this.N=st,s.value){var u=c.value;f.__v&&f.__v.__e&&f.__v.__e.nodeType===3&&(f.__v.__e.data=u)}}),d=e.__$u.d;return e.__$u.d=function(){g(),d.call(this)},[s,c]},[]),_=o[0],r=o[1];return _.value?r.peek():r.value}ft.displayName="ReactiveTextNode";Object.defineProperties(w.prototype,{constructor:{configurable:!0,value:Oe(T,null).constructor},type:{configurable:!0,value:ft},props:{configurable:!0,get:function(){var t=this;return{data:{get value(){return t.value}}}}},__b:{configurable:!0,value:1}});L("__b",function(t,e){if(J(),se=void 0,typeof e.type=="string"){var n,i=e.props;for(var o in i)if(o!=="children"){var _=i[o];_ instanceof w&&(n||(e.__np=n={}),n[o]=_,i[o]=_.peek())}}t(e)});L("__r",function(t,e){if(t(e),e.type!==T){J();var n,i=e.__c;i&&(i.__$f&=-2,(n=i.__$u)===void 0&&(i.__$u=n=function(o,_){var r;return F(function(){r=this},{name:_}),r.c=o,r}(function(o){return function(){var _;Tt&&((_=this.y)==null||_.call(this)),o.__$f|=1,o.setState({})}}(i),typeof e.type=="function"?e.type.displayName||e.type.name:""))),se=i,J(n)}});L("__e",function(t,e,n,i){J(),se=void 0,t(e,n,i)});L("diffed",function(t,e){J(),se=void 0;var n;if(typeof e.type=="string"&&(n=e.__e)){var i=e.__np,o=e.props,_=n.U;if(_)for(var r in _){var f=_[r];f===void 0||i&&r in i||(f.d(),_[r]=void 0)}if(i){_||(_={},n.U=_);for(var a in i){var c=_[a],s=i[a];c===void 0?(c=At(n,a,s,o),_[a]=c):c.o(s,o)}}}t(e)});function At(t,e,n,i){var o=e in t&&t.ownerSVGElement===void 0,_=q(n);return{o:function(r,f){_.value=r,i=f},d:F(function(){this.N=st;var r=_.value.value;i[e]!==r&&(i[e]=r,o?t[e]=r:r!=null&&(r!==!1||e[4]==="-")?t.setAttribute(e,r):t.removeAttribute(e))})}}L("unmount",function(t,e){if(typeof e.type=="string"){var n=e.__e;if(n){var i=n.U;if(i){n.U=void 0;for(var o in i){var _=i[o];_&&_.d()}}}var r=e.__np;if(r){var f=e.props;for(var a in r)f[a]=r[a]}e.__np=void 0}else{var c=e.__c;if(c){c.__$f|=8;var s=c.__$u;s&&(c.__$u=void 0,s.d())}}t(e)});L("__h",function(t,e,n,i){i<3&&(e.__$f|=2),t(e,n,i)});W.prototype.shouldComponentUpdate=function(t,e){if(this.__R)return!0;var n=this.__$u,i=n&&n.s!==void 0;for(var o in e)return!0;if(this.__f||typeof this.u=="boolean"&&this.u===!0){var _=2&this.__$f;if(!(i||_||4&this.__$f)||1&this.__$f)return!0}else if(!(i||4&this.__$f)||3&this.__$f)return!0;for(var r in t)if(r!=="__source"&&t[r]!==this.props[r])return!0;for(var f in this.props)if(!(f in t))return!0;return!1};function Nt(t,e){return Se(function(){return q(t,e)},[])}var $t=function(t){queueMicrotask(function(){queueMicrotask(t)})};function Ut(){Pe(function(){for(var t;t=ut.shift();)rt.call(t)})}function st(){ut.push(this)===1&&(p.requestAnimationFrame||$t)(Ut)}var Et=q(1),Mt=void 0;Le(Ve("div",{children:[Et,Mt]}),document.body);
+      name: "app-ec676d895c2b.js",
+      text: `var h,pt,Ie,U,Ue,ge,ht,ve,dt,Re,He,mn,ne=Symbol.for("pv"),xe={},be=[],vn=/^m(i|n|o|s|text|space)$/,Fe=Array.isArray,qe=be.slice,K=Object.assign;function q(t){t&&t.parentNode&&t.remove()}function mt(t,e,n){var r,i,o,a={},u=arguments.length;for(o in e)o=="key"?r=e[o]:o=="ref"&&typeof t!="function"?i=e[o]:a[o]=e[o];return u>2&&(a.children=u>3?qe.call(arguments,2):n),te(t,a,r,i,null)}function te(t,e,n,r,i){var o={type:t,props:e,key:n,ref:r,__k:null,__:null,__b:0,__e:null,__c:null,constructor:ne,__v:i||++pt,__i:-1,__u:0};return!i&&h.vnode&&h.vnode(o),o}function C(t){return t.children}function G(t,e){this.props=t,this.context=e,this.__g=0}function H(t,e){if(e==null)return t.__&&H(t.__,t.__i+1);for(var n;e<t.__k.length;e++)if((n=t.__k[e])&&n.__e)return n.__e;return typeof t.type!="function"||t.props.__P?null:H(t)}function yn(t){var e,n=t.__v,r=n.__e,i=[],o=[],a=t.__P;a&&((e=K({constructor:ne},n)).__v=n.__v+1,h.vnode&&h.vnode(e),Ke(a,e,n,t.__n,a.namespaceURI,32&n.__u?[r]:null,i,r||H(n),32&n.__u,o),e.__v=n.__v,e.__.__k[e.__i]=e,kt(i,e,o),n.__=n.__e=null,e.__e!=r&&vt(e))}function vt(t){if((t=t.__)&&t.__c&&!t.props.__P)return t.__e=null,t.__k.some(function(e){return e&&(t.__e=e.__e)}),vt(t)}function _t(t){(8&t.__g||(t.__g|=8,U.push(t),ge++))&&Ue==h.debounceRendering||((Ue=h.debounceRendering)||queueMicrotask)(yt)}function yt(){try{for(var t,e=1;U.length;)U.length>e&&U.sort(ht),t=U.shift(),e=U.length,8&t.__g&&yn(t)}finally{(ge=U.length)&&(Ue||queueMicrotask)(yt)}}function gt(t,e,n,r,i,o,a,u,_,l,f){var x,v,s,p,S,m,g=r.__k||be,d=e.length;for(_=gn(n,e,g,_,d),x=0;x<d;x++)(s=n.__k[x])!=null&&(v=~s.__i&&g[s.__i]||xe,s.__i=x,m=Ke(t,s,v,i,o,a,u,_,l,f),p=s.__e,(v.ref!=s.ref||8&v.__u)&&(v.ref&&Be(v.ref,null,s,v),s.ref&&f.push(s.ref,s.__c||p,s)),S=S||p,4&s.__u?(_=xt(s,_,t,!v.__v),v.__e&&(v.__e=null)):typeof s.type=="function"&&m!==void 0?_=m:p&&(_=p.nextSibling),s.__u&=-21);return n.__e=S,_}function gn(t,e,n,r,i){var o,a,u,_,l,f,x,v,s,p=n.length,S=p,m=0,g=0,d=t.__k=Array(i);for(o=0;o<i;o++)(a=e[o])!=null&&typeof a!="boolean"&&typeof a!="function"?(typeof a!="object"||a.constructor===String?a=d[o]=te(null,a):Fe(a)?a=d[o]=te(C,{children:a}):a.constructor===ne&&a.__b?a=d[o]=te(a.type,a.props,a.key,a.ref,a.__v):d[o]=a,_=o+m,a.__=t,a.__b=t.__b+1,u=null,~(l=a.__i=xn(a,n,_,S))&&(S--,(u=n[l])&&(u.__u|=2)),u&&u.__v?(a.__u|=16,l==_-1?m--:l==_+1?m++:l!=_&&(l>_?m--:m++,g=1)):(~l||(i>p?m--:i<p&&m++),typeof a.type!="function"&&(a.__u|=4))):d[o]=null;if(g){for(f=[],x=[],o=0;o<i;o++)if((a=d[o])&&16&a.__u){for(m=0,v=f.length;m<v;)f[s=m+v>>1]<a.__i?m=s+1:v=s;f[m]=a.__i,x[o]=m+1}for(m=f.length;o--;)x[o]&&(x[o]==m?m--:d[o].__u|=4)}if(S)for(o=0;o<p;o++)!(u=n[o])||2&u.__u||(u.__e==r&&(r=H(u)),We(u,u));return r}function xt(t,e,n,r){var i,o,a,u;if(typeof t.type=="function"){if(t.props.__P)return e;if(i=t.__k)for(o=0;o<i.length;o++)i[o]&&(i[o].__=t,e=xt(i[o],e,n,!1));return e}for(e&&!e.parentNode&&(e=H(t))&&!e.parentNode&&(e=null),a=t.__e,u=e;u&&u.nodeType==8;)u=u.nextSibling;for(a!=u&&(!r&&n.moveBefore&&a.parentNode?n.moveBefore(a,e):n.insertBefore(a,e||null)),e=a;(e=e&&e.nextSibling)&&e.nodeType==8&&!e.data.startsWith("$s"););return e}function xn(t,e,n,r){var i,o=t.key,a=t.type,u=e[n],_=u&&!(2&u.__u);if(u===null&&o==null||_&&o==u.key&&a==u.type)return n;if(r>(_?1:0)){for(i=n-1;i>=0;i--)if((u=e[i])&&!(2&u.__u)&&o==u.key&&a==u.type)return i;for(i=n+1;i<e.length;i++)if((u=e[i])&&!(2&u.__u)&&o==u.key&&a==u.type)return i}return-1}function lt(t,e,n){n==null&&(n=""),e[0]=="-"?t.setProperty(e,n):t[e]=n}function me(t,e,n,r,i){var o,a;if(e=="style")if(typeof n=="string")t.style.cssText=n;else{if(typeof r=="string"&&(t.style.cssText=r=""),r)for(e in r)n&&e in n||lt(t.style,e);if(n)for(e in n)r&&n[e]==r[e]||lt(t.style,e,n[e])}else if(e[0]=="o"&&e[1]=="n")typeof n!="function"&&(n=null),typeof r!="function"&&(r=null),(t.__e||(t.__e={}))[e]=n,n&&r||(a=He[e]||(He[e]=bn(e)),(t.__a||(t.__a={}))[e]=Re,o=e!=(e=e.replace(dt,"$1")),(e=e.slice(2))[0]<"a"&&(e=e.toLowerCase()),n?t.addEventListener(e,a,o):t.removeEventListener(e,a,o));else{if(i=="http://www.w3.org/2000/svg")e=e.replace(/xlink(H|:h)/,"h").replace(/sName$/,"s");else if(e!="width"&&e!="height"&&e!="href"&&e!="list"&&e!="form"&&e!="tabIndex"&&e!="download"&&e!="rowSpan"&&e!="colSpan"&&e!="role"&&e!="popover"&&e in t)try{return void(t[e]=n??"")}catch{}if(typeof n=="function")return;n==null||n===!1&&e[4]!="-"?t.removeAttribute(e):t.setAttribute(e,e=="popover"&&n==1?"":n)}}function bn(t){return function(e){var n=this.__e;if(n){if(n=n[t],e[ve]==null)e[ve]=Re++;else if(e[ve]<this.__a[t])return;return n(h.event?h.event(e):e)}}}function Ke(t,e,n,r,i,o,a,u,_,l){var f,x,v,s,p,S,m,g,d,M,b,Le,ct,de,R,ft,L,F,N=e.type;if(e.constructor!==ne)return null;128&n.__u&&(_=32&n.__u,f=n.__c.__z)&&(e.__u|=_,x=o=[],f.nodeType==8?u=ye(f,o):o.push(f),u=o[0]||u),(f=h.__b)&&f(e);e:if(typeof N=="function"){v=a.length;try{if(g=e.props,d=(f=N.prototype)&&f.render,M=(f=N.contextType)&&r[f.__c],b=f?M?M.props.value:f.__:r,(s=n.__c)?(e.__c=s,2&s.__g&&(s.__g|=1)):(d?e.__c=s=new N(g,b):(e.__c=s=new G(g,b),s.constructor=N,s.render=wn),M&&M.sub(s),s.state||(s.state={}),s.__n=r,s.__g|=8,s.__h=[],s.__k=[]),d&&(s.__s||(s.__s=s.state),N.getDerivedStateFromProps&&(s.__s==s.state&&(s.__s=K({},s.__s)),K(s.__s,N.getDerivedStateFromProps(g,s.__s)))),p=s.props,S=s.state,s.__v=e,n.__c){if(g!==p&&d&&!N.getDerivedStateFromProps&&s.componentWillReceiveProps&&s.componentWillReceiveProps(g,b),e.__v==n.__v&&!(8&s.__g)||!(4&s.__g)&&s.shouldComponentUpdate&&s.shouldComponentUpdate(g,s.__s,b)===!1){e.__v!=n.__v&&(s.props=g,s.state=s.__s,s.__g&=-9),e.__e=n.__e,e.__k=n.__k,e.__k.some(function(P){P&&(P.__=e)}),be.push.apply(s.__h,s.__k),s.__k=[],s.__h.length&&a.push(s),u=H(n);break e}s.componentWillUpdate&&s.componentWillUpdate(g,s.__s,b),d&&s.componentDidUpdate&&s.__h.push(function(){s.componentDidUpdate(p,S,m)})}else d&&!N.getDerivedStateFromProps&&s.componentWillMount&&s.componentWillMount(),d&&s.componentDidMount&&s.__h.push(s.componentDidMount);s.context=b,s.props=g,s.__P=t,s.__g&=-5,Le=h.__r,ct=d?25:0;do s.__g&=-9,Le&&Le(e),f=s.render(s.props,s.state=s.__s,s.context);while(8&s.__g&&++ct<25);d&&(be.push.apply(s.__h,s.__k),s.__k=[]),s.state=s.__s,s.getChildContext&&(r=K({},r,s.getChildContext())),d&&n.__c&&s.getSnapshotBeforeUpdate&&(m=s.getSnapshotBeforeUpdate(p,S)),de=f&&f.type===C&&f.key==null?f.props.children:f,g.__P&&(f=u,i=(t=g.__P).namespaceURI,_=o=null,n.props&&n.props.__P!=t&&(n.__k.some(function(P){P&&We(P,P)}),n.__k=null),u=n.__k?H(n,0):null),u=gt(t,Fe(de)?de:[de],e,n,r,i,o,a,u,_,l),g.__P&&(e.__e=null,u=f),e.__u&=-161,x&&x.some(q),s.__h.length&&a.push(s),1&s.__g&&(s.__g&=-4)}catch(P){if(a.length=v,e.__v=null,_||o)if(P&&P.then){if(e.__u|=128|_,o){for(~(L=o.indexOf(u||void 0))||(L=o.length);(F=o[L-1])&&F.nodeType==8;)L--;for(;L<o.length;L++)if(F=o[L])if(o[L]=null,R){if(F==ft)break}else{if(F.nodeType!=8)break;F.data.startsWith("$s")&&(ft=ye(R=F))}}if(!R){for(;u&&u.nodeType==8&&u.nextSibling;)u=u.nextSibling;R=u}(f=ye(R=e.__c.__z||(e.__c.__z=R)))?(e.__e=R,u=f):e.__e=u,u=u&&u.nextSibling}else o&&o.some(q);else e.__e=n.__e;e.__k||(e.__k=n.__k||[]),P&&P.then||bt(e),h.__e(P,e,n)}}else u=e.__e=kn(n.__e,e,n,r,i,o,a,_,l,t);return(f=h.diffed)&&f(e),u}function ye(t,e){if(t&&t.nodeType==8&&t.data.startsWith("$s"))for(var n=1;t=t.nextSibling;){if(t.nodeType==8){if(t.data.startsWith("$s"))n++;else if(t.data.startsWith("/$s")&&!--n)return t}e&&e.push(t)}}function bt(t){t&&(t.__c&&(t.__c.__g|=4),t.__k&&t.__k.some(bt))}function kt(t,e,n){for(var r=0;r<n.length;)Be(n[r++],n[r++],n[r++]);h.__c&&h.__c(e,t),t.some(function(i){try{t=i.__h,i.__h=[],t.some(function(o){o.call(i)})}catch(o){h.__e(o,i.__v)}})}function kn(t,e,n,r,i,o,a,u,_,l){var f,x,v,s,p,S,m,g,d=n.props||xe,M=e.props,b=e.type;if(b=="svg"?i="http://www.w3.org/2000/svg":b=="math"?i="http://www.w3.org/1998/Math/MathML":i||(i="http://www.w3.org/1999/xhtml"),o){for(f=0;f<o.length;f++)if((p=o[f])&&(b?p.localName==b:p.nodeType==3)){t=p,o[f]=null;break}}if(!t){if(g=l.ownerDocument||document,!b)return g.createTextNode(M);t=g.createElementNS(i,b,M.is?M:l),u&&(h.__m&&h.__m(e,o),u=!1),o=null}if(b){if(l=b=="template"&&t.content||t,o=b=="textarea"&&M.defaultValue!=null?null:o&&qe.call(l.childNodes),!u&&o)for(d={},f=0;f<t.attributes.length;f++)d[(p=t.attributes[f]).name]=p.value;for(f in d)p=d[f],f=="dangerouslySetInnerHTML"?v=p:f=="children"||f in M||f=="value"&&"defaultValue"in M||f=="checked"&&"defaultChecked"in M||me(t,f,null,p,i);for(f in M)p=M[f],f=="children"?s=p:f=="dangerouslySetInnerHTML"?x=p:f=="value"?S=p:f=="checked"?m=p:u&&typeof p!="function"||d[f]===p||me(t,f,p,d[f],i);x?(u||v&&(x.__html==v.__html||x.__html==t.innerHTML)||(t.innerHTML=x.__html),e.__k=[]):(v&&(t.textContent=""),(b=="foreignObject"||i=="http://www.w3.org/1998/Math/MathML"&&vn.test(b))&&(i="http://www.w3.org/1999/xhtml"),gt(l,Fe(s)?s:[s],e,n,r,i,o,a,o?o[0]:n.__k&&H(n,0),u,_),o&&o.some(q)),u&&b!="textarea"||(f="value",b=="progress"&&S==null?t.removeAttribute(f):S==null||S===t[f]&&(b!="progress"||S)||me(t,f,S,d[f],i),f="checked",m!=null&&m!=t[f]&&me(t,f,m,d[f],i))}else d===M||u&&t.data==M||(t.data=M);return t}function Be(t,e,n,r){try{typeof t=="function"?e?e.__x=t(e)||1:r&&(r=r.__c||r.__e)&&(e=r.__x)&&(r.__x=null,typeof e=="function"?e():t(null)):t.current=e}catch(i){h.__e(i,n)}}function We(t,e,n){var r,i,o,a;if(h.unmount&&h.unmount(t),!(r=t.ref)||r.current&&r.current!=t.__e||Be(r,null,e,t),r=t.__c){if(r.componentWillUnmount)try{r.componentWillUnmount()}catch(u){h.__e(u,e)}r.__P=r.__n=null}if(r=t.__k)for(a=0;a<r.length;a++)r[a]&&We(r[a],e,typeof t.type!="function"||n&&!t.props.__P);!n&&(r=t.__c)&&(r=r.__z)&&(i=ye(r,o=[]))&&(r==t.__e&&o.some(q),q(i),q(r)),n||q(t.__e),t.__e=t.__c=t.__=null}function wn(t,e,n){return this.constructor(t,n)}function wt(t,e){var n,r,i,o;h.__&&h.__(t,e),e.nodeType==9&&(e=e.documentElement),r=(n=t&&32&t.__u)?null:e.__k,e.__k=te(C,{children:[t]}),i=[],o=[],Ke(e,e.__k,r||xe,xe,e.namespaceURI,r?null:e.firstChild?qe.call(e.childNodes):null,i,r?r.__e:e.firstChild,n,o),kt(i,e.__k,o),e.__k.props.children=null}h={__e:function(t,e,n,r){for(var i,o,a;e=e.__;)if((i=e.__c)&&!(1&i.__g)){i.__g|=4;try{if((a=(o=i.constructor)&&o.getDerivedStateFromError)&&i.setState(o.getDerivedStateFromError(t)),i.componentDidCatch&&(i.componentDidCatch(t,r||{}),a=1),a&&8&i.__g)return void(i.__g|=2)}catch(u){t=u}}throw ge=0,t}},pt=0,Ie=function(t){return t!=null&&t.constructor===ne},G.prototype.setState=function(t,e){var n=this.__s;n&&n!=this.state||(n=this.__s=K({},this.state)),typeof t=="function"&&(t=t(K({},n),this.props)),t&&(K(n,t),this.__v&&(e&&this.__k.push(e),_t(this)))},G.prototype.forceUpdate=function(t){this.__v&&(this.__g|=4,t&&this.__h.push(t),_t(this))},G.prototype.render=C,U=[],ge=0,ht=function(t,e){return t.__v.__b-e.__v.__b},ve=Symbol(),dt=/(PointerCapture)$|Capture$/i,Re=0,He={},mn=0;var Sn=Symbol.for("pv"),Mn=0,Zn=Array.isArray;function c(t,e,n,r,i,o){e||(e={});var a,u,_=e;if("ref"in _&&typeof t!="function")for(u in _={},e)u=="ref"?a=e[u]:_[u]=e[u];var l={type:t,props:_,key:n,ref:a,__k:null,__:null,__b:0,__e:null,__c:null,constructor:Sn,__v:--Mn,__i:-1,__u:0};return(i||o)&&(l.__source=i,l.__self=o),h.vnode&&h.vnode(l),l}var oe,$,ze,St,Tn=Object.is,Ve=0,Dt=[],Ge=[],k=h,Mt=k.__b,Tt=k.__r,$t=k.diffed,jt=k.__c,Pt=k.unmount,Ct=k.__;function Ze(t,e){k.__h&&k.__h($,t,Ve||e),Ve=0;var n=$.__H||($.__H={__:[],__h:[]});return t>=n.__.length&&n.__.push({}),n.__[t]}function B(t,e){var n=Ze(oe++,3);!k.__s&&Qe(n.__H,e)&&(n.__P=!0,n.__=t,n.u=e,$.__H.__h.push(n))}function Nt(t,e){var n=Ze(oe++,4);!k.__s&&Qe(n.__H,e)&&(n.__P=!1,n.__=t,n.u=e,$.__h.push(n))}function J(t){return Ve=5,ke(function(){return{current:t}},[])}function ke(t,e){var n=Ze(oe++,7);return Qe(n.__H,e)&&(n.__=t(),n.__H=e),n.__}function $n(){var t;do{for(;t=Ge.shift();)try{re(t)}catch(n){k.__e(n,{__:(t=t.__P)&&t.__v})}for(;t=Dt.shift();){var e=t.__H;if(t.__P&&e)try{e.__h.some(re),e.__h.some(Je),e.__h=[]}catch(n){e.__h=[],k.__e(n,t.__v)}}}while(Ge.length)}k.__b=function(t){$=null,Mt&&Mt(t)},k.__=function(t,e){t&&e.__k&&e.__k.__m&&(t.__m=e.__k.__m),Ct&&Ct(t,e)},k.__r=function(t){Tt&&Tt(t),oe=0;var e=($=t.__c).__H;e&&(ze==$?$.__h=[]:(e.__h.some(re),e.__h.some(Je),oe=0),e.__h=[],e.__.some(function(n){n.__N&&(n.__=n.__N),n.u=n.__N=void 0})),ze=$},k.diffed=function(t){$t&&$t(t);var e=t.__c;e&&e.__H&&(e.__H.__h.length&&At(Dt.push(e)),e.__H.__.some(function(n){n.u&&(n.__H=n.u)})),ze=$=null},k.__c=function(t,e){e.some(function(n){try{n.__h.some(re),n.__h=n.__h.filter(function(r){return!r.__||Je(r)})}catch(r){n.__h=[function(){throw r}]}}),jt&&jt(t,e)},k.unmount=function(t){Pt&&Pt(t);var e,n,r=t.__c;r&&r.__H&&(r.__H.__.some(function(i){try{if(i.__P&&i.__c){if(n===void 0){for(n=t.__;n&&(!n.__c||!n.__c.__P);)n=n.__;n=n&&n.__c}i.__P=n,At(Ge.push(i))}else re(i)}catch(o){e=o}}),r.__H=void 0,e&&k.__e(e,r.__v))};var Et=typeof requestAnimationFrame=="function";function jn(t){var e,n=function(){clearTimeout(r),Et&&cancelAnimationFrame(e),setTimeout(t)},r=setTimeout(n,35);Et&&(e=requestAnimationFrame(n))}function At(t){t!=1&&St==k.requestAnimationFrame||((St=k.requestAnimationFrame)||jn)($n)}function re(t){var e=$,n=t.__c;typeof n=="function"&&(t.__c=void 0,n()),$=e}function Je(t){var e=$;t.__c=t.__(),$=e}function Qe(t,e){return!t||t.length!=e.length||e.some(function(n,r){return!Tn(n,t[r])})}var Pn=Symbol.for("preact-signals");function Te(){if(O>1)O--;else{var t,e=!1;for(function(){var i=Se;for(Se=void 0;i!==void 0;){var o=i.S;if(o.v===i.v)for(var a=o.t;a!==void 0;a=a.x)a.i===i.i&&(a.i=o.i);i=i.o}}();ae!==void 0;){var n=ae;for(ae=void 0,we++;n!==void 0;){var r=n.u;if(n.u=void 0,n.f&=-3,!(8&n.f)&&Lt(n))try{n.c()}catch(i){e||(t=i,e=!0)}n=r}}if(we=0,O--,e)throw t}}function Ye(t){if(O>0)return t();Xe=++Cn,O++;try{return t()}finally{Te()}}var ie,y=void 0;function se(t){var e=y,n=ie;y=void 0,ie=void 0;try{return t()}finally{y=e,ie=n}}var ae=void 0,O=0,we=0,Cn=0,Xe=0,Se=void 0,Me=0;function Ot(t){if(y!==void 0){var e=t.n;if(e===void 0||e.t!==y)return e={i:0,S:t,p:y.s,n:void 0,t:y,e:void 0,x:void 0,r:e},y.s!==void 0&&(y.s.n=e),y.s=e,t.n=e,32&y.f&&t.S(e),e;if(e.i===-1)return e.i=0,e.n!==void 0&&(e.n.p=e.p,e.p!==void 0&&(e.p.n=e.n),e.p=y.s,e.n=void 0,y.s.n=e,y.s=e),e}}function w(t,e){this.v=t,this.i=0,this.n=void 0,this.t=void 0,this.l=0,this.W=e?.watched,this.Z=e?.unwatched,this.name=e?.name}w.prototype.brand=Pn;w.prototype.h=function(){return!0};w.prototype.S=function(t){var e=this,n=this.t;n!==t&&t.e===void 0&&(t.x=n,this.t=t,n!==void 0?n.e=t:se(function(){var r;(r=e.W)==null||r.call(e)}))};w.prototype.U=function(t){var e=this;if(this.t!==void 0){var n=t.e,r=t.x;n!==void 0&&(n.x=r,t.e=void 0),r!==void 0&&(r.e=n,t.x=void 0),t===this.t&&(this.t=r,r===void 0&&se(function(){var i;(i=e.Z)==null||i.call(e)}))}};w.prototype.subscribe=function(t){var e=this;return A(function(){var n=e.value;se(function(){return t(n)})},{name:"sub"})};w.prototype.valueOf=function(){return this.value};w.prototype.toString=function(){return this.value+""};w.prototype.toJSON=function(){return this.value};w.prototype.peek=function(){var t=this;return se(function(){return t.value})};Object.defineProperty(w.prototype,"value",{get:function(){var t=Ot(this);return t!==void 0&&(t.i=this.i),this.v},set:function(t){if(t!==this.v){if(we>100)throw new Error("Cycle detected");(function(n){O!==0&&we===0&&n.l!==Xe&&(n.l=Xe,Se={S:n,v:n.v,i:n.i,o:Se})})(this),this.v=t,this.i++,Me++,O++;try{for(var e=this.t;e!==void 0;e=e.x)e.t.N()}finally{Te()}}}});function T(t,e){return new w(t,e)}function Lt(t){for(var e=t.s;e!==void 0;e=e.n)if(e.S.i!==e.i||!e.S.h()||e.S.i!==e.i)return!0;return!1}function Ut(t){for(var e=t.s;e!==void 0;e=e.n){var n=e.S.n;if(n!==void 0&&(e.r=n),e.S.n=e,e.i=-1,e.n===void 0){t.s=e;break}}}function Ht(t){for(var e=t.s,n=void 0;e!==void 0;){var r=e.p;e.i===-1?(e.S.U(e),r!==void 0&&(r.n=e.n),e.n!==void 0&&(e.n.p=r)):n=e,e.S.n=e.r,e.r!==void 0&&(e.r=void 0),e=r}t.s=n}function W(t,e){w.call(this,void 0,e),this.x=t,this.s=void 0,this.g=Me-1,this.f=4}W.prototype=new w;W.prototype.h=function(){if(this.f&=-3,1&this.f)return!1;if((36&this.f)==32||(this.f&=-5,this.g===Me))return!0;if(this.g=Me,this.f|=1,this.i>0&&!Lt(this))return this.f&=-2,!0;var t=y;try{Ut(this),y=this;var e=this.x();(16&this.f||this.v!==e||this.i===0)&&(this.v=e,this.f&=-17,this.i++)}catch(n){this.v=n,this.f|=16,this.i++}return y=t,Ht(this),this.f&=-2,!0};W.prototype.S=function(t){if(this.t===void 0){this.f|=36;for(var e=this.s;e!==void 0;e=e.n)e.S.S(e)}w.prototype.S.call(this,t)};W.prototype.U=function(t){if(this.t!==void 0&&(w.prototype.U.call(this,t),this.t===void 0)){this.f&=-33;for(var e=this.s;e!==void 0;e=e.n)e.S.U(e)}};W.prototype.N=function(){if(!(2&this.f)){this.f|=6;for(var t=this.t;t!==void 0;t=t.x)t.t.N()}};Object.defineProperty(W.prototype,"value",{get:function(){if(1&this.f)throw new Error("Cycle detected");var t=Ot(this);if(this.h(),t!==void 0&&(t.i=this.i),16&this.f)throw this.v;return this.v}});function E(t,e){return new W(t,e)}function It(t){var e=t.j;if(t.j=void 0,typeof e=="function"){O++;var n=y;y=void 0;try{e()}catch(r){throw t.f&=-2,t.f|=8,et(t),r}finally{y=n,Te()}}}function et(t){for(var e=t.s;e!==void 0;e=e.n)e.S.U(e);t.x=void 0,t.s=void 0,It(t)}function En(t){if(y!==this)throw new Error("Out-of-order effect");Ht(this),y=t,this.f&=-2;try{8&this.f&&et(this)}finally{Te()}}function Z(t,e){this.x=t,this.j=void 0,this.s=void 0,this.u=void 0,this.f=32,this.name=e?.name,ie&&ie.push(this)}Z.prototype.c=function(){var t=this.S();try{if(8&this.f||this.x===void 0)return;var e=this.x();typeof e=="function"&&(this.j=e)}finally{t()}};Z.prototype.S=function(){if(1&this.f)throw new Error("Cycle detected");this.f|=1,this.f&=-9,It(this),Ut(this),O++;var t=y;return y=this,En.bind(this,t)};Z.prototype.N=function(){2&this.f||(this.f|=2,this.u=ae,ae=this)};Z.prototype.d=function(){this.f|=8,1&this.f||et(this)};Z.prototype.dispose=function(){this.d()};function A(t,e){var n=new Z(t,e);try{n.c()}catch(i){throw n.d(),i}var r=n.d.bind(n);return r[Symbol.dispose]=r,r}var Rt,je,$e,An=typeof window<"u"&&!!window.__PREACT_SIGNALS_DEVTOOLS__;var Ft=[];A(function(){Rt=this.N})();function Q(t,e){h[t]=e.bind(null,h[t]||function(){})}function ue(t){if($e){var e=$e;$e=void 0,e()}$e=t&&t.S()}function qt(t){var e=this,n=t.data,r=z(n);r.name="ReactiveDom",r.value=n;var i=ke(function(){for(var u=e,_=e.__v;_=_.__;)if(_.__c){_.__c.__$f|=4;break}var l=E(function(){var s=r.value.value;return s===0?0:s===!0?"":s||""}),f=E(function(){return!Array.isArray(l.value)&&!Ie(l.value)}),x=A(function(){if(this.N=Kt,f.value){var s=l.value;u.__v&&u.__v.__e&&u.__v.__e.nodeType===3&&(u.__v.__e.data=s)}}),v=e.__$u.d;return e.__$u.d=function(){x(),v.call(this)},[f,l]},[]),o=i[0],a=i[1];return o.value?a.peek():a.value}qt.displayName="ReactiveTextNode";Object.defineProperties(w.prototype,{constructor:{configurable:!0,value:mt(C,null).constructor},type:{configurable:!0,value:qt},props:{configurable:!0,get:function(){var t=this;return{data:{get value(){return t.value}}}}},__b:{configurable:!0,value:1}});Q("__b",function(t,e){if(ue(),je=void 0,typeof e.type=="string"){var n,r=e.props;for(var i in r)if(i!=="children"){var o=r[i];o instanceof w&&(n||(e.__np=n={}),n[i]=o,r[i]=o.peek())}}t(e)});Q("__r",function(t,e){if(t(e),e.type!==C){ue();var n,r=e.__c;r&&(r.__$f&=-2,(n=r.__$u)===void 0&&(r.__$u=n=function(i,o){var a;return A(function(){a=this},{name:o}),a.c=i,a}(function(i){return function(){var o;An&&((o=this.y)==null||o.call(this)),i.__$f|=1,i.setState({})}}(r),typeof e.type=="function"?e.type.displayName||e.type.name:""))),je=r,ue(n)}});Q("__e",function(t,e,n,r){ue(),je=void 0,t(e,n,r)});Q("diffed",function(t,e){ue(),je=void 0;var n;if(typeof e.type=="string"&&(n=e.__e)){var r=e.__np,i=e.props,o=n.U;if(o)for(var a in o){var u=o[a];u===void 0||r&&a in r||(u.d(),o[a]=void 0)}if(r){o||(o={},n.U=o);for(var _ in r){var l=o[_],f=r[_];l===void 0?(l=Dn(n,_,f,i),o[_]=l):l.o(f,i)}}}t(e)});function Dn(t,e,n,r){var i=e in t&&t.ownerSVGElement===void 0,o=T(n);return{o:function(a,u){o.value=a,r=u},d:A(function(){this.N=Kt;var a=o.value.value;r[e]!==a&&(r[e]=a,i?t[e]=a:a!=null&&(a!==!1||e[4]==="-")?t.setAttribute(e,a):t.removeAttribute(e))})}}Q("unmount",function(t,e){if(typeof e.type=="string"){var n=e.__e;if(n){var r=n.U;if(r){n.U=void 0;for(var i in r){var o=r[i];o&&o.d()}}}var a=e.__np;if(a){var u=e.props;for(var _ in a)u[_]=a[_]}e.__np=void 0}else{var l=e.__c;if(l){l.__$f|=8;var f=l.__$u;f&&(l.__$u=void 0,f.d())}}t(e)});Q("__h",function(t,e,n,r){r<3&&(e.__$f|=2),t(e,n,r)});G.prototype.shouldComponentUpdate=function(t,e){if(this.__R)return!0;var n=this.__$u,r=n&&n.s!==void 0;for(var i in e)return!0;if(this.__f||typeof this.u=="boolean"&&this.u===!0){var o=2&this.__$f;if(!(r||o||4&this.__$f)||1&this.__$f)return!0}else if(!(r||4&this.__$f)||3&this.__$f)return!0;for(var a in t)if(a!=="__source"&&t[a]!==this.props[a])return!0;for(var u in this.props)if(!(u in t))return!0;return!1};function z(t,e){return ke(function(){return T(t,e)},[])}var Nn=function(t){queueMicrotask(function(){queueMicrotask(t)})};function On(){Ye(function(){for(var t;t=Ft.shift();)Rt.call(t)})}function Kt(){Ft.push(this)===1&&(h.requestAnimationFrame||Nn)(On)}function Pe({label:t,close:e,children:n}){let r=J(null);return Nt(()=>{let i=r.current;return i.showModal(),()=>i.close()},[]),c("dialog",{ref:r,"aria-label":t,onCancel:i=>{i.preventDefault(),e?.()},onClick:i=>{i.target===r.current&&e?.()},children:c("div",{class:"dialog-body",children:n})})}function Ce(t,e){let n=\`otel-storage.\${t}\`,r=T(e);try{let i=localStorage.getItem(n);i!==null&&(r.value=JSON.parse(i))}catch{}return A(()=>{let i=JSON.stringify(r.value);try{localStorage.setItem(n,i)}catch{}}),r}var I=T([]),ce=Ce("disabledKeys",[]);function X(t,e=[]){B(()=>(I.value=[...I.peek(),...t],()=>I.value=I.peek().filter(n=>!t.includes(n))),e)}var Ln=1500,tt="",Bt=0;function Wt(){addEventListener("keydown",t=>{if(t.ctrlKey||t.metaKey||t.altKey||t.defaultPrevented||t.key!=="Escape"&&Un(t.target))return;let e=performance.now()-Bt<Ln?tt:"";tt="";let n=e+t.key,r=I.value.findLast(({key:i})=>i===n);r!==void 0&&!ce.value.includes(r.key)?(t.preventDefault(),r.act(t)):I.value.some(({key:i})=>i.startsWith(\`\${t.key} \`))&&(tt=\`\${t.key} \`,Bt=performance.now())})}function Un(t){return t.matches?.("input:not([type=checkbox]), textarea, select, [contenteditable]")??!1}var fe=T(!1);function zt(){if(X([{key:"?",about:"Keys and help",act:()=>fe.value=!0}]),!fe.value)return null;let t=()=>fe.value=!1,e=new Map(I.value.map(({key:n,about:r})=>[n,r]));return c(Pe,{label:"Keys",close:t,children:[c("h2",{children:"Keys"}),c("p",{class:"muted",children:"They are not heard while you type. Clear a box to do without a key."}),c("ul",{class:"keys",children:[...e].map(([n,r])=>c("li",{children:c("label",{children:[c("input",{type:"checkbox",checked:!ce.value.includes(n),onChange:({currentTarget:{checked:i}})=>{let o=ce.value.filter(a=>a!==n);ce.value=i?o:[...o,n]}}),c("kbd",{children:n})," ",r]})},n))}),c("p",{children:["What the page shows comes from the ",c("a",{href:"/api/openapi.json",target:"_blank",children:"HTTP API"}),"."]}),c("button",{type:"button",class:"primary",onClick:t,children:"Close"})]})}var Ee=T(!1),V=class extends Error{name="ApiError";status;parameter;constructor(e,n,r,i){super(n,i),this.status=e,this.parameter=r}};async function Vt(t,e,n=AbortSignal.timeout(6e4)){return await Hn(t,{method:"POST",headers:{"content-type":"application/json"},body:JSON.stringify(e),signal:n})}async function Hn(t,e){let n;try{n=await fetch(t,e)}catch(r){throw e.signal.throwIfAborted(),new V(0,"The collector does not answer: is it still running?",void 0,{cause:r})}if(n.ok)return n;throw n.status===401&&(Ee.value=!0),await In(n)}async function In(t){let e=await t.text();try{let{detail:n,message:r,parameter:i}=JSON.parse(e);return new V(t.status,String(n??r??e),i)}catch{return new V(t.status,e.slice(0,500)||t.statusText)}}function Gt(){let t=z("");return Ee.value?c(Pe,{label:"Token",children:c("form",{class:"login",onSubmit:async n=>{n.preventDefault();let r=new FormData(n.currentTarget);try{await Vt("/api/login",{token:String(r.get("token"))}),t.value="",Ee.value=!1}catch(i){let o=i instanceof V&&i.status===401;t.value=o?"This is not the token of the collector.":String(i)}},children:[c("h2",{children:"Token"}),c("p",{children:"The collector was started with a token. It is kept by this browser as a cookie that pages cannot read, for 30 days."}),c("label",{children:["Token ",c("input",{type:"password",name:"token",autocomplete:"current-password",required:!0})]}),t.value&&c("p",{role:"alert",class:"error",children:t.value}),c("button",{type:"submit",class:"primary",children:"Show the page"})]})}):null}var j=T(new URL(location.href));addEventListener("popstate",()=>j.value=new URL(location.href));function Ae(t,{replace:e=!1}={}){let n=new URL(t,location.href);n.href!==j.peek().href&&(e?history.replaceState(null,"",n):history.pushState(null,"",n),j.value=n)}function nt(t){return j.value.searchParams.get(t)??""}function Jt(t,e){Ae(_e(j.peek().pathname,t,j.peek().searchParams),e)}function _e(t,e,n=Rn()){let r=new URLSearchParams(n);for(let[o,a]of Object.entries(e))a===""?r.delete(o):r.set(o,a);let i=r.toString();return i===""?t:\`\${t}?\${i}\`}function Rn(){let t=new URLSearchParams;for(let e of["since","until"]){let n=j.value.searchParams.get(e);n!==null&&t.set(e,n)}return t}function Zt(){addEventListener("click",t=>{if(t.defaultPrevented||t.button!==0||t.metaKey||t.ctrlKey||t.shiftKey||t.altKey)return;let e=t.target.closest?.("a");!e||e.target!==""||e.origin!==location.origin||e.hasAttribute("download")||e.pathname.startsWith("/api/")||(t.preventDefault(),Ae(e.href))})}var le=[{path:"/traces",name:"Traces",key:"t"},{path:"/logs",name:"Logs",key:"l"},{path:"/charts",name:"Metrics",key:"m"},{path:"/services",name:"Services",key:"s"},{path:"/pipeline",name:"Pipeline",key:"p"}],De=E(()=>le.find(({path:t})=>j.value.pathname.startsWith(t))??le[0]),Qt=E(()=>/^\\/traces\\/([0-9a-f-]{32,36})$/i.exec(j.value.pathname)?.[1]);var Fn={sun:"M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6M8 1v2M8 13v2M1 8h2M13 8h2M3 3l1.4 1.4M11.6 11.6 13 13M3 13l1.4-1.4M11.6 4.4 13 3",moon:"M13 9.5A5.5 5.5 0 0 1 6.5 3a5.5 5.5 0 1 0 6.5 6.5z",close:"M4 4l8 8M12 4l-8 8",copy:"M6 6h7v8H6zM10 6V3H3v8h3",right:"M6 4l4 4-4 4",down:"M4 6l4 4 4-4",left:"M10 4 6 8l4 4",up:"M4 10l4-4 4 4",error:"M8 2 15 14H1zM8 7v3M8 12v.5",search:"M7 3a4 4 0 1 0 0 8 4 4 0 0 0 0-8M10 10l4 4",refresh:"M13 8a5 5 0 1 1-1.5-3.5M13 2v3h-3",link:"M7 9l2-2M6 7 4 9a2 2 0 0 0 3 3l2-2M10 9l2-2a2 2 0 0 0-3-3L7 6",pause:"M5 3v10M11 3v10",play:"M4 3l9 5-9 5z",check:"M3 8l4 4 6-8",filter:"M2 3h12L9.5 8.5V13l-3-1.5v-3z"};function rt({name:t}){return c("svg",{class:"icon",viewBox:"0 0 16 16","aria-hidden":"true",children:c("path",{d:Fn[t]})})}async function ot(t){try{return await navigator.clipboard.writeText(t),!0}catch{let e=Object.assign(document.createElement("textarea"),{value:t});document.body.append(e),e.select();let n=document.execCommand("copy");return e.remove(),n}}var Y=t=>String(t).padStart(2,"0");function ee(t,e=3){let n=BigInt(t),r=Number(n/1000000n),i=new Date(r),o=String(n%1000000000n).padStart(9,"0").slice(0,e);return\`\${qn(i)} \${Kn(i)}\${e===0?"":\`.\${o}\`}\`}function qn(t){return\`\${t.getFullYear()}-\${Y(t.getMonth()+1)}-\${Y(t.getDate())}\`}function Kn(t){return\`\${Y(t.getHours())}:\${Y(t.getMinutes())}:\${Y(t.getSeconds())}\`}function pe(t=new Date){let e=-t.getTimezoneOffset();if(e===0)return"UTC";let n=Math.abs(e)%60;return\`UTC\${e<0?"\\u2212":"+"}\${Math.floor(Math.abs(e)/60)}\${n===0?"":\`:\${Y(n)}\`}\`}var Yt=T(0),en=["5m","15m","1h","3h","12h","1d","3d","7d","30d"],Bn={s:1e3,m:6e4,h:36e5,d:864e5,w:6048e5},Ne=E(()=>({since:nt("since")||"1h",until:nt("until")}));function it({since:t,until:e}){Jt({since:t==="1h"&&e===""?"":t,until:e})}function Oe({since:t,until:e},n=Date.now()){return[Xt(t,n),e===""?n:Xt(e,n)]}function Xt(t,e){let[,n,r]=/^(\\d+)([smhdw])$/.exec(t)??[];return n!==void 0?e-Number(n)*Bn[r]:/^\\d{18,20}$/.test(t)?Number(BigInt(t)/1000000n):/^\\d+$/.test(t)?Number(t):Date.parse(t)}function D(t){return String(BigInt(Math.round(t))*1000000n)}function at({since:t,until:e}){let[,n,r]=/^(\\d+)([smhdw])$/.exec(t)??[];if(n!==void 0&&e===""){let o={s:"second",m:"minute",h:"hour",d:"day",w:"week"}[r];return n==="1"?\`Last \${o}\`:\`Last \${n} \${o}s\`}return"Custom"}function nn(){let t=z(!1),e=J(null),n=J(null),r=()=>{t.value=!1,n.current?.focus()};X([{key:"t",about:"Time range",act:()=>t.value=!0}]),B(()=>{if(!t.value)return;e.current.querySelector("[aria-checked=true], input")?.focus();let _=l=>{e.current?.parentElement?.contains(l.target)||(t.value=!1)};return addEventListener("pointerdown",_),()=>removeEventListener("pointerdown",_)},[t.value]);let i=Ne.value,[o,a]=Oe(i),u=at(i);return c("div",{class:"menu-place",children:[c("button",{ref:n,type:"button","aria-expanded":t.value,"aria-haspopup":"true",onClick:()=>t.value=!t.value,title:\`\${ee(D(o),0)} to \${ee(D(a),0)} \${pe()}\`,children:u==="Custom"?\`\${ee(D(o),0)} \\u2013 \${ee(D(a),0)}\`:u}),t.value&&c("div",{ref:e,class:"menu",role:"group","aria-label":"Time range",onKeyDown:_=>{_.key==="Escape"&&(_.stopPropagation(),r())},children:[c("div",{class:"range-choices",role:"radiogroup","aria-label":"Up to now",children:en.map(_=>c("button",{type:"button",role:"radio","aria-checked":i.since===_&&i.until==="",onClick:()=>{it({since:_,until:""}),r()},children:at({since:_,until:""})},_))}),c(Wn,{fromMs:o,toMs:a,close:r})]})]})}function Wn({fromMs:t,toMs:e,close:n}){let r=z("");return c("form",{class:"range-custom",onSubmit:o=>{o.preventDefault();let a=new FormData(o.currentTarget),u=Date.parse(String(a.get("from"))),_=Date.parse(String(a.get("to")));if(!(u<_)){r.value="The first time has to be before the second.";return}it({since:D(u),until:D(_)}),n()},children:[c("label",{children:["From ",c("input",{type:"datetime-local",name:"from",step:"1",required:!0,value:tn(t)})]}),c("label",{children:["To ",c("input",{type:"datetime-local",name:"to",step:"1",required:!0,value:tn(e)})]}),c("p",{class:"muted",children:["Times are in ",pe(),"."]}),r.value&&c("p",{role:"alert",class:"error",children:r.value}),c("button",{type:"submit",class:"primary",children:"Show"})]})}function tn(t){return ee(D(t),0).replace(" ","T")}var st=Ce("theme","system"),ut=matchMedia("(prefers-color-scheme: dark)"),rn=T(ut.matches);ut.addEventListener("change",()=>rn.value=ut.matches);var he=E(()=>st.value!=="system"?st.value:rn.value?"dark":"light");A(()=>{document.documentElement.dataset.theme=he.value});function on(){st.value=he.peek()==="dark"?"light":"dark"}function un(){return X([...le.map(({path:t,name:e,key:n})=>({key:\`g \${n}\`,about:\`Go to \${e}\`,act:()=>Ae(_e(t,{}))})),{key:"r",about:"Refresh",act:sn},{key:"y",about:"Copy the link",act:()=>void ot(j.value.href)}]),c("header",{class:"top-bar",children:[c("nav",{"aria-label":"Pages",children:le.map(t=>c("a",{href:_e(t.path,{}),"aria-current":De.value===t?"page":void 0,children:t.name},t.path))}),c("span",{class:"grow"}),c(nn,{}),c("span",{class:"muted zone",title:"All times are in this zone; titles give UTC",children:pe()}),c("button",{type:"button",class:"quiet wide-only",onClick:()=>void ot(zn()),children:"Copy absolute link"}),c(an,{label:"Refresh (r)",icon:"refresh",act:sn}),c(an,{label:he.value==="dark"?"Light colours":"Dark colours",icon:he.value==="dark"?"sun":"moon",act:on}),c("button",{type:"button",class:"quiet","aria-label":"Keys and help (?)",title:"Keys and help (?)",onClick:()=>fe.value=!0,children:"?"})]})}function an({label:t,icon:e,act:n}){return c("button",{type:"button",class:"quiet","aria-label":t,title:t,onClick:n,children:c(rt,{name:e})})}function sn(){Yt.value++}function zn(){let[t,e]=Oe(Ne.value),{pathname:n,searchParams:r,origin:i}=j.value,o={since:D(t),until:D(e)};return i+_e(n,o,r)}function cn(){return c("main",{class:"page",children:c("h1",{children:"Logs"})})}function fn(){return c("main",{class:"page",children:c("h1",{children:"Metrics"})})}function _n(){return c("main",{class:"page",children:c("h1",{children:"Pipeline"})})}function ln(){return c("main",{class:"page",children:c("h1",{children:"Services"})})}function pn({traceId:t}){return c("main",{class:"page",children:c("h1",{children:["Trace ",t]})})}function hn(){return c("main",{class:"page",children:c("h1",{children:"Traces"})})}var Vn={"/traces":hn,"/logs":cn,"/charts":fn,"/services":ln,"/pipeline":_n};function dn(){let t=De.value,e=Qt.value,n=Vn[t.path];return B(()=>{document.title=\`\${e===void 0?t.name:\`Trace \${e.slice(0,8)}\`} \\xB7 OTel\`},[t,e]),c(C,{children:[c(un,{}),e===void 0?c(n,{},t.path):c(pn,{traceId:e},e),c(zt,{}),c(Gt,{})]})}Zt();Wt();wt(c(dn,{}),document.body);
 `,
     },
     {
-      name: "app-8c2116f1eefd.css",
+      name: "app-52e42e778e78.css",
       text: `:root {
 color-scheme: light;
 --bg: #fff;
@@ -104,6 +104,473 @@ color-scheme: dark;
 --h3: #3f8fc9;
 --h4: #7bbcee;
 --h5: #d6ecff;
+}
+* {
+box-sizing: border-box;
+}
+html {
+background: var(--bg);
+color: var(--text);
+font: 13px/20px system-ui, sans-serif;
+scrollbar-color: var(--control) var(--s1);
+}
+body {
+margin: 0;
+height: 100dvh;
+display: flex;
+flex-direction: column;
+}
+h1,
+h2,
+h3,
+p,
+ul {
+margin: 0;
+}
+h1 {
+font-size: 20px;
+line-height: 28px;
+font-weight: 600;
+}
+h2 {
+font-size: 16px;
+font-weight: 600;
+}
+h3 {
+font-size: 13px;
+font-weight: 600;
+}
+a {
+color: var(--accent);
+}
+.data,
+.num,
+code,
+pre,
+kbd {
+font-family: ui-monospace, "Cascadia Mono", "Segoe UI Mono", "DejaVu Sans Mono", monospace;
+font-size: 12px;
+font-variant-numeric: tabular-nums;
+}
+.num {
+text-align: right;
+white-space: nowrap;
+}
+.muted {
+color: var(--muted);
+}
+.error {
+color: var(--error);
+}
+.warn {
+color: var(--warn);
+}
+.ok {
+color: var(--ok);
+}
+.grow {
+flex: 1;
+min-width: 0;
+}
+.hidden {
+position: absolute;
+width: 1px;
+height: 1px;
+overflow: hidden;
+clip-path: inset(50%);
+}
+.icon {
+width: 16px;
+height: 16px;
+flex: none;
+fill: none;
+stroke: currentColor;
+stroke-width: 1.5;
+stroke-linecap: round;
+stroke-linejoin: round;
+vertical-align: -3px;
+}
+button,
+.button,
+input,
+select,
+textarea {
+font: inherit;
+color: inherit;
+background: var(--bg);
+border: 1px solid var(--control);
+border-radius: 4px;
+min-height: 28px;
+padding: 3px 8px;
+}
+button,
+.button {
+display: inline-flex;
+align-items: center;
+gap: 4px;
+cursor: pointer;
+white-space: nowrap;
+text-decoration: none;
+}
+button:hover,
+.button:hover {
+background: var(--s2);
+}
+button:disabled {
+opacity: 0.5;
+cursor: default;
+}
+button.quiet,
+.button.quiet {
+border-color: transparent;
+background: none;
+min-height: 24px;
+min-width: 24px;
+padding: 1px 4px;
+justify-content: center;
+}
+button.quiet:hover,
+.button.quiet:hover {
+background: var(--s2);
+}
+button.primary {
+background: var(--accent);
+color: var(--on-accent);
+border-color: var(--accent);
+}
+button[aria-pressed="true"],
+button[aria-checked="true"] {
+background: var(--selected);
+border-color: var(--accent);
+}
+input[type="checkbox"] {
+min-height: 0;
+width: 16px;
+height: 16px;
+margin: 0 4px 0 0;
+vertical-align: -3px;
+accent-color: var(--accent);
+}
+:focus-visible {
+outline: 2px solid var(--accent);
+outline-offset: 1px;
+}
+kbd {
+border: 1px solid var(--control);
+border-radius: 3px;
+padding: 0 4px;
+}
+mark,
+.match {
+background: var(--match);
+color: inherit;
+}
+pre {
+margin: 0;
+padding: 8px 12px;
+background: var(--s1);
+overflow: auto;
+white-space: pre-wrap;
+overflow-wrap: anywhere;
+}
+@media (prefers-reduced-motion: reduce) {
+* {
+animation: none !important;
+transition: none !important;
+}
+}
+@media (forced-colors: active) {
+[aria-selected="true"] {
+outline: 2px solid Highlight;
+}
+}
+.top-bar {
+display: flex;
+align-items: center;
+gap: 4px;
+height: 40px;
+flex: none;
+padding: 0 8px;
+background: var(--s1);
+border-bottom: 1px solid var(--line);
+}
+.top-bar nav {
+display: flex;
+height: 100%;
+min-width: 0;
+overflow-x: auto;
+scrollbar-width: none;
+}
+.top-bar nav a {
+display: flex;
+align-items: center;
+padding: 0 10px;
+color: var(--muted);
+text-decoration: none;
+border-bottom: 2px solid transparent;
+}
+.top-bar nav a:hover {
+color: var(--text);
+}
+.top-bar nav a:focus-visible {
+outline-offset: -3px;
+}
+.top-bar nav a[aria-current] {
+color: var(--text);
+font-weight: 600;
+border-bottom-color: var(--accent);
+}
+.zone {
+padding: 0 4px;
+}
+.menu-place {
+position: relative;
+}
+.menu {
+position: absolute;
+right: 0;
+top: 34px;
+z-index: 10;
+display: flex;
+background: var(--bg);
+border: 1px solid var(--control);
+border-radius: 4px;
+box-shadow: 0 4px 16px rgb(0 0 0 / 20%);
+}
+.range-choices {
+display: flex;
+flex-direction: column;
+padding: 4px;
+}
+.range-choices button {
+border-color: transparent;
+}
+.range-custom {
+display: flex;
+flex-direction: column;
+gap: 8px;
+padding: 12px;
+border-left: 1px solid var(--line);
+}
+.range-custom label {
+display: flex;
+flex-direction: column;
+}
+.page {
+flex: 1;
+min-height: 0;
+display: flex;
+flex-direction: column;
+gap: 8px;
+padding: 8px 12px;
+}
+.columns {
+flex: 1;
+min-height: 0;
+display: flex;
+}
+.columns > .panel,
+.columns > .rows {
+flex: 1;
+min-width: 0;
+}
+.panel {
+position: relative;
+min-height: 0;
+display: flex;
+flex-direction: column;
+}
+.panel-body {
+flex: 1;
+min-height: 0;
+display: flex;
+flex-direction: column;
+}
+.dimmed {
+opacity: 0.6;
+}
+.progress {
+position: absolute;
+inset: 0 0 auto;
+height: 2px;
+z-index: 3;
+background: linear-gradient(90deg, transparent, var(--accent), transparent) 0 0 / 50% 100%;
+animation: progress 1.2s linear infinite;
+}
+@keyframes progress {
+to {
+background-position: 200% 0;
+}
+}
+.notice {
+display: flex;
+flex-wrap: wrap;
+align-items: center;
+gap: 8px;
+padding: 6px 12px;
+background: var(--s1);
+border-left: 3px solid var(--control);
+overflow-wrap: anywhere;
+}
+.error-notice {
+border-left-color: var(--error);
+}
+.error-notice > .icon {
+color: var(--error);
+}
+.error-notice em {
+display: block;
+font-style: normal;
+color: var(--muted);
+}
+.empty {
+max-width: 640px;
+margin: 32px auto;
+display: flex;
+flex-direction: column;
+gap: 12px;
+}
+.rows {
+overflow: auto;
+min-height: 0;
+position: relative;
+contain: strict;
+flex: 1;
+}
+.rows-head {
+position: sticky;
+top: 0;
+z-index: 2;
+background: var(--s1);
+border-bottom: 1px solid var(--line);
+}
+.rows-all {
+position: relative;
+overflow: hidden;
+}
+.rows-place {
+position: absolute;
+inset: 0 0 auto;
+}
+.details {
+position: relative;
+flex: none;
+min-width: 320px;
+max-width: 100vw;
+display: flex;
+flex-direction: column;
+border-left: 1px solid var(--line);
+background: var(--bg);
+}
+.details-edge {
+position: absolute;
+inset: 0 auto 0 -4px;
+width: 8px;
+cursor: col-resize;
+touch-action: none;
+z-index: 3;
+}
+.details-edge:hover {
+background: var(--selected);
+}
+.details-head {
+display: flex;
+align-items: center;
+gap: 8px;
+padding: 6px 12px;
+border-bottom: 1px solid var(--line);
+}
+.details-head h2 {
+flex: 1;
+overflow-wrap: anywhere;
+}
+.details-body {
+flex: 1;
+min-height: 0;
+overflow: auto;
+padding: 8px 12px;
+display: flex;
+flex-direction: column;
+gap: 12px;
+}
+.attributes table {
+width: 100%;
+border-collapse: collapse;
+table-layout: fixed;
+}
+.attributes th {
+width: 38%;
+text-align: left;
+font-weight: normal;
+color: var(--muted);
+}
+.attributes th,
+.attributes td {
+padding: 2px 6px 2px 0;
+vertical-align: top;
+border-bottom: 1px solid var(--line);
+overflow-wrap: anywhere;
+white-space: pre-wrap;
+font-size: 12px;
+}
+.attributes td.attribute-actions {
+width: 62px;
+text-align: right;
+}
+dialog {
+color: inherit;
+background: var(--bg);
+border: 1px solid var(--control);
+border-radius: 6px;
+padding: 0;
+max-width: min(640px, 95vw);
+}
+dialog::backdrop {
+background: rgb(0 0 0 / 45%);
+}
+.dialog-body,
+.login {
+padding: 16px 24px;
+display: flex;
+flex-direction: column;
+gap: 12px;
+align-items: flex-start;
+}
+.login {
+padding: 0;
+}
+.login label {
+display: flex;
+flex-direction: column;
+width: 100%;
+}
+.keys {
+list-style: none;
+padding: 0;
+columns: 2 220px;
+width: 100%;
+}
+.keys li {
+break-inside: avoid;
+padding: 2px 0;
+}
+@media (max-width: 720px) {
+.wide-only,
+.zone {
+display: none;
+}
+.top-bar nav a {
+padding: 0 6px;
+}
+.details {
+position: fixed;
+inset: 40px 0 0;
+width: 100% !important;
+z-index: 5;
+}
+.details-edge {
+display: none;
+}
 }`,
     },
   ],

@@ -1,7 +1,10 @@
+/** Where the page begins. */
+
 import { render } from "preact";
-import { signal } from "@preact/signals";
-import type { TRACE_PAGE } from "../src/api_answers.ts";
-import type { z } from "zod";
-const a = signal(1);
-const x: z.infer<typeof TRACE_PAGE> | undefined = undefined;
-render(<div>{a}{x}</div>, document.body);
+import { App } from "./app.tsx";
+import { listenToKeys } from "./frame/keys.ts";
+import { followLinks } from "./frame/location.ts";
+
+followLinks();
+listenToKeys();
+render(<App />, document.body);

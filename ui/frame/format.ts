@@ -68,7 +68,8 @@ export function number(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (Math.abs(value) >= 10_000) return count(value);
   if (Number.isInteger(value)) return value.toLocaleString("en");
-  return Math.abs(value) >= 1 ? three(Math.abs(value)).replace(/^/, value < 0 ? "−" : "")
+  return Math.abs(value) >= 1
+    ? three(Math.abs(value)).replace(/^/, value < 0 ? "−" : "")
     : String(Number(value.toPrecision(3)));
 }
 

@@ -49,7 +49,11 @@ export function Panel<T>(props: PanelProps<T>): JSX.Element {
         </p>
       )}
       {error !== undefined && (
-        <ErrorNotice error={error} isStale={data !== undefined} retry={() => answer.ask()} />
+        <ErrorNotice
+          error={error}
+          isStale={data !== undefined}
+          retry={() => answer.ask()}
+        />
       )}
       {data !== undefined && (
         <div class={waitedMs >= BAR_MS ? "panel-body dimmed" : "panel-body"}>
