@@ -6,7 +6,7 @@
  * @module
  */
 
-// Made from 995a99d15b13bdc13aadc2b40d3e15f2, is 3c9f1a2be3f90a540789f16d80eea87e.
+// Made from e5d8dd5e8044f088452f3a1ca246b3af, is 3c9f1a2be3f90a540789f16d80eea87e.
 
 import type { Page } from "./page.ts";
 

@@ -59,7 +59,7 @@ Deno.test("every path of the page gives the document, which loads nothing from e
     assert.doesNotMatch(text.replace("http://www.w3.org/2000/svg", ""), /https?:\/\//);
     for (const [, file] of text.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)) {
       const asset = await ask(file!);
-      assert.equal(asset.status, 200, file);
+      assert.equal(asset.status, 200, file!);
       assert.match(asset.headers.get("cache-control")!, /immutable/);
       await asset.body?.cancel();
     }

@@ -23,7 +23,7 @@ export interface RowsProps {
   readonly scroller?: RefObject<HTMLDivElement>;
   readonly onScroll?: (first: number, last: number) => void;
   readonly class?: string;
-  readonly role?: JSX.HTMLAttributes["role"];
+  readonly role?: "list" | "grid" | "treegrid";
   readonly label: string;
   /** Stands above the rows and stays there. */
   readonly head?: JSX.Element | undefined;
