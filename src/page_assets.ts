@@ -6,7 +6,7 @@
  * @module
  */
 
-// Made from e5d8dd5e8044f088452f3a1ca246b3af, is 3c9f1a2be3f90a540789f16d80eea87e.
+// Made from 0b2851e28081559ecb8b5145e24ec6ad, is 3c9f1a2be3f90a540789f16d80eea87e.
 
 import type { Page } from "./page.ts";
 
