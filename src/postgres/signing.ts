@@ -23,7 +23,7 @@ const MIN_ANALYZED_PAGES = 4_000;
 /** An open partition is analysed when it has grown so many times: to sample it takes a tenth of a second. */
 const ANALYZED_GROWTH = 4;
 /** Signatures after which the room of their terms is given back: each time takes as long as a signature. */
-const VACUUM_EVERY = 8;
+const VACUUM_EVERY = 4;
 /** Two at once would do the same work. */
 const SIGNING_LOCK = 0x51676e;
 
