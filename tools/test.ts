@@ -75,7 +75,7 @@ async function kept(from: ReadableStream<Uint8Array>, show: boolean): Promise<st
   return all;
 }
 
-/** The arguments of each `deno test` that together run everything: examples in docs first. */
+/** The arguments of each `deno test` that together run everything: examples in docs first. This file looks like a test. */
 function shares(): string[][] {
   const files = [...Deno.readDirSync(new URL("../tests/", import.meta.url))]
     .map(({ name }) => name).filter((name) => name.endsWith("_test.ts")).sort()
@@ -83,7 +83,7 @@ function shares(): string[][] {
   const count = Math.ceil(files.length / SHARE);
   // Every so manieth: what stands together in the alphabet takes equally long.
   const groups = Array.from({ length: count }, (_, n) => files.filter((_, at) => at % count === n));
-  return [["--doc", "--ignore=tests"], ...groups.map((group) => ["--no-check", ...group])];
+  return [["--doc", "--ignore=tests,tools"], ...groups.map((group) => ["--no-check", ...group])];
 }
 
 /** Runs all, several at once. */
