@@ -16,6 +16,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [
     ["record.ts"],
     ["reason.ts"],
+    ["option_error.ts"],
     ["time_argument.ts"],
     ["duration.ts"],
     ["buffer_pool.ts"],
@@ -215,6 +216,15 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
   ], [
     "stats_json.ts",
     "prometheus.ts",
+  ], [
+    "export_delegate.ts",
+    "storage_exporters.ts",
+    "telemetry_options.ts",
+    "storage_leg.ts",
+    "telemetry_legs.ts",
+    "global_telemetry.ts",
+    "setup_telemetry.ts",
+    "exporters.ts",
   ]],
   [
     [

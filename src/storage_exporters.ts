@@ -1,0 +1,177 @@
+/**
+ * Exporters of the OpenTelemetry SDK that store in Postgres, for the SDK's own processors and readers.
+ *
+ * @module
+ */
+
+import type { ExportResult } from "@opentelemetry/core";
+import {
+  ProtobufLogsSerializer,
+  ProtobufMetricsSerializer,
+  ProtobufTraceSerializer,
+} from "@opentelemetry/otlp-transformer";
+import type { LogRecordExporter, ReadableLogRecord } from "@opentelemetry/sdk-logs";
+import type { PushMetricExporter, ResourceMetrics } from "@opentelemetry/sdk-metrics";
+import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
+import {
+  ExportDelegate,
+  type ExportStore,
+  type StorageExporterOptions,
+} from "./export_delegate.ts";
+
+/**
+ * Stores spans.
+ *
+ * @example Spans of a provider, in an embedded database
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+ * import { OTelStorageAdapter } from "@oneiric/otel-storage/adapter";
+ * import { StorageSpanExporter } from "@oneiric/otel-storage/exporters";
+ *
+ * await using storage = new OTelStorageAdapter({ pgliteDir: "memory://" });
+ * await storage.init();
+ * const exporter = new StorageSpanExporter(storage);
+ * const provider = new TracerProvider({ spanProcessors: [new BatchSpanProcessor({ exporter })] });
+ *
+ * const span = provider.getTracer("shop").startSpan("checkout");
+ * span.end();
+ * await provider.shutdown();
+ *
+ * const [stored] = await storage.getTrace(span.spanContext().traceId);
+ * assert.equal(stored?.record.name, "checkout");
+ * ```
+ */
+export class StorageSpanExporter implements SpanExporter {
+  readonly #delegate: ExportDelegate<ReadableSpan[]>;
+
+  /**
+   * Stores in what is handed in, which it does not close.
+   *
+   * @param store An `OTelStorageAdapter` that is initialised.
+   * @throws {RangeError} An option is unknown or out of range; the message names it and its value.
+   */
+  constructor(store: ExportStore, options: StorageExporterOptions = {}) {
+    this.#delegate = new ExportDelegate("traces", ProtobufTraceSerializer, store, options);
+  }
+
+  /** Stores spans. The callback is told when they are durable, or why they are not. */
+  export(spans: ReadableSpan[], resultCallback: (result: ExportResult) => void): void {
+    this.#delegate.export(spans, resultCallback);
+  }
+
+  /** Resolves when all that was exported is durable or has failed, after `timeoutMs` at the latest. */
+  forceFlush(): Promise<void> {
+    return this.#delegate.forceFlush();
+  }
+
+  /** The same, and takes no more. Idempotent. */
+  shutdown(): Promise<void> {
+    return this.#delegate.shutdown();
+  }
+}
+
+/**
+ * Stores log records.
+ *
+ * @example Log records of a provider
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
+ * import { StorageLogRecordExporter } from "@oneiric/otel-storage/exporters";
+ *
+ * // In place of an OTelStorageAdapter.
+ * const requests: Uint8Array[] = [];
+ * const exporter = new StorageLogRecordExporter({
+ *   write(_signal, body) {
+ *     requests.push(body);
+ *     return Promise.resolve({ accepted: 1, rejected: 0, message: "" });
+ *   },
+ * });
+ * const provider = new LoggerProvider({ processors: [new BatchLogRecordProcessor({ exporter })] });
+ * provider.getLogger("shop").emit({ body: "sold out" });
+ * await provider.shutdown();
+ * assert.equal(requests.length, 1);
+ * ```
+ */
+export class StorageLogRecordExporter implements LogRecordExporter {
+  readonly #delegate: ExportDelegate<ReadableLogRecord[]>;
+
+  /**
+   * Stores in what is handed in, which it does not close.
+   *
+   * @param store An `OTelStorageAdapter` that is initialised.
+   * @throws {RangeError} An option is unknown or out of range; the message names it and its value.
+   */
+  constructor(store: ExportStore, options: StorageExporterOptions = {}) {
+    this.#delegate = new ExportDelegate("logs", ProtobufLogsSerializer, store, options);
+  }
+
+  /** Stores log records. The callback is told when they are durable, or why they are not. */
+  export(logs: ReadableLogRecord[], resultCallback: (result: ExportResult) => void): void {
+    this.#delegate.export(logs, resultCallback);
+  }
+
+  /** Resolves when all that was exported is durable or has failed, after `timeoutMs` at the latest. */
+  forceFlush(): Promise<void> {
+    return this.#delegate.forceFlush();
+  }
+
+  /** The same, and takes no more. Idempotent. */
+  shutdown(): Promise<void> {
+    return this.#delegate.shutdown();
+  }
+}
+
+/**
+ * Stores metrics, cumulative ones: what `otel.increase`, `otel.rate` and `queryMetric` read best.
+ *
+ * @example Metrics of a provider
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+ * import { StorageMetricExporter } from "@oneiric/otel-storage/exporters";
+ *
+ * // In place of an OTelStorageAdapter.
+ * const requests: Uint8Array[] = [];
+ * const exporter = new StorageMetricExporter({
+ *   write(_signal, body) {
+ *     requests.push(body);
+ *     return Promise.resolve({ accepted: 1, rejected: 0, message: "" });
+ *   },
+ * });
+ * const reader = new PeriodicExportingMetricReader({ exporter });
+ * const provider = new MeterProvider({ readers: [reader] });
+ * provider.getMeter("shop").createCounter("orders").add(1);
+ * await provider.shutdown();
+ * assert.equal(requests.length, 1);
+ * ```
+ */
+export class StorageMetricExporter implements PushMetricExporter {
+  readonly #delegate: ExportDelegate<ResourceMetrics>;
+
+  /**
+   * Stores in what is handed in, which it does not close.
+   *
+   * @param store An `OTelStorageAdapter` that is initialised.
+   * @throws {RangeError} An option is unknown or out of range; the message names it and its value.
+   */
+  constructor(store: ExportStore, options: StorageExporterOptions = {}) {
+    this.#delegate = new ExportDelegate("metrics", ProtobufMetricsSerializer, store, options);
+  }
+
+  /** Stores metrics. The callback is told when they are durable, or why they are not. */
+  export(metrics: ResourceMetrics, resultCallback: (result: ExportResult) => void): void {
+    this.#delegate.export(metrics, resultCallback);
+  }
+
+  /** Resolves when all that was exported is durable or has failed, after `timeoutMs` at the latest. */
+  forceFlush(): Promise<void> {
+    return this.#delegate.forceFlush();
+  }
+
+  /** The same, and takes no more. Idempotent. */
+  shutdown(): Promise<void> {
+    return this.#delegate.shutdown();
+  }
+}
