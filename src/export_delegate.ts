@@ -7,7 +7,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { context, diag } from "@opentelemetry/api";
-import { type ExportResult, ExportResultCode, suppressTracing } from "@opentelemetry/core";
+import { ExportResultCode, suppressTracing } from "@opentelemetry/core";
 import type { ISerializer } from "@opentelemetry/otlp-transformer";
 import * as z from "zod";
 import type { WriteResult } from "./intake.ts";
@@ -26,6 +26,9 @@ export interface ExportStore {
     options: { readonly signal: AbortSignal },
   ): Promise<WriteResult>;
 }
+
+/** Told how an export ended: 0 is success, 1 failure. An `ExportResult` of `@opentelemetry/core`. */
+export type ExportDone = (result: { readonly code: 0 | 1; readonly error?: Error }) => void;
 
 /** Settings of an exporter. */
 export interface StorageExporterOptions {
@@ -79,7 +82,7 @@ export class ExportDelegate<Batch> {
   }
 
   /** Takes a batch. Never throws; `done` is told when it is durable, or why it is not. */
-  export(batch: Batch, done: (result: ExportResult) => void): void {
+  export(batch: Batch, done: ExportDone): void {
     const fail = (error: unknown) =>
       done({
         code: ExportResultCode.FAILED,

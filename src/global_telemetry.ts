@@ -1,19 +1,13 @@
+// deno-lint-ignore-file no-explicit-any -- What providers hand out is of `@opentelemetry/api`, whose types
+// the public ones do not name: its own documentation is not complete, which ours has to be.
+
 /**
  * What `@opentelemetry/api` hands out: providers, the context and the propagation of a program.
  *
  * @module
  */
 
-import {
-  context,
-  type LoggerProvider,
-  logs,
-  type MeterProvider,
-  metrics,
-  propagation,
-  trace,
-  type TracerProvider,
-} from "@opentelemetry/api";
+import { context, logs, metrics, propagation, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   CompositePropagator,
@@ -21,14 +15,18 @@ import {
   W3CTraceContextPropagator,
 } from "@opentelemetry/core";
 
-/** The providers of a program; absent where a signal is off. */
+/** The providers of a program, as `@opentelemetry/api` has them; absent where a signal is off. */
 export interface Providers {
-  /** Makes spans. */
-  readonly tracerProvider?: TracerProvider;
-  /** Makes log records. */
-  readonly loggerProvider?: LoggerProvider;
-  /** Makes metrics. */
-  readonly meterProvider?: MeterProvider;
+  /** A `TracerProvider`: makes spans. */
+  readonly tracerProvider?: {
+    getTracer(name: string, version?: string, options?: any): any;
+  };
+  /** A `LoggerProvider`: makes log records. */
+  readonly loggerProvider?: {
+    getLogger(name: string, version?: string, options?: any): any;
+  };
+  /** A `MeterProvider`: makes metrics. */
+  readonly meterProvider?: { getMeter(name: string, version?: string, options?: any): any };
 }
 
 /** What was registered. */

@@ -1,26 +1,52 @@
 /**
  * Exporters of the OpenTelemetry SDK that store in Postgres, for the SDK's own processors and readers.
  *
+ * Their types say only what they need of those of the SDK: who uses none does not depend on it.
+ *
  * @module
  */
 
-import type { ExportResult } from "@opentelemetry/core";
 import {
   ProtobufLogsSerializer,
   ProtobufMetricsSerializer,
   ProtobufTraceSerializer,
 } from "@opentelemetry/otlp-transformer";
-import type { LogRecordExporter, ReadableLogRecord } from "@opentelemetry/sdk-logs";
-import type { PushMetricExporter, ResourceMetrics } from "@opentelemetry/sdk-metrics";
-import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
+import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
+import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import {
   ExportDelegate,
+  type ExportDone,
   type ExportStore,
   type StorageExporterOptions,
 } from "./export_delegate.ts";
 
+/** A span that has ended: a `ReadableSpan` of `@opentelemetry/sdk-trace`. */
+export interface ExportableSpan {
+  /** What it is called. */
+  readonly name: string;
+  /** Whether it has ended. */
+  readonly ended: boolean;
+  /** Its ids. */
+  spanContext(): { readonly traceId: string; readonly spanId: string };
+}
+
+/** A log record: a `ReadableLogRecord` of `@opentelemetry/sdk-logs`. */
+export interface ExportableLogRecord {
+  /** When it happened: seconds and nanoseconds. */
+  readonly hrTime: readonly [number, number];
+  /** When it was made. */
+  readonly hrTimeObserved: readonly [number, number];
+}
+
+/** Metrics that were collected: `ResourceMetrics` of `@opentelemetry/sdk-metrics`. */
+export interface ExportableMetrics {
+  /** By instrumentation scope. */
+  readonly scopeMetrics: readonly object[];
+}
+
 /**
- * Stores spans.
+ * Stores spans: a `SpanExporter`.
  *
  * @example Spans of a provider, in an embedded database
  * ```ts
@@ -42,7 +68,7 @@ import {
  * assert.equal(stored?.record.name, "checkout");
  * ```
  */
-export class StorageSpanExporter implements SpanExporter {
+export class StorageSpanExporter {
   readonly #delegate: ExportDelegate<ReadableSpan[]>;
 
   /**
@@ -56,8 +82,8 @@ export class StorageSpanExporter implements SpanExporter {
   }
 
   /** Stores spans. The callback is told when they are durable, or why they are not. */
-  export(spans: ReadableSpan[], resultCallback: (result: ExportResult) => void): void {
-    this.#delegate.export(spans, resultCallback);
+  export(spans: readonly ExportableSpan[], resultCallback: ExportDone): void {
+    this.#delegate.export(spans as ReadableSpan[], resultCallback);
   }
 
   /** Resolves when all that was exported is durable or has failed, after `timeoutMs` at the latest. */
@@ -72,7 +98,7 @@ export class StorageSpanExporter implements SpanExporter {
 }
 
 /**
- * Stores log records.
+ * Stores log records: a `LogRecordExporter`.
  *
  * @example Log records of a provider
  * ```ts
@@ -94,7 +120,7 @@ export class StorageSpanExporter implements SpanExporter {
  * assert.equal(requests.length, 1);
  * ```
  */
-export class StorageLogRecordExporter implements LogRecordExporter {
+export class StorageLogRecordExporter {
   readonly #delegate: ExportDelegate<ReadableLogRecord[]>;
 
   /**
@@ -108,8 +134,8 @@ export class StorageLogRecordExporter implements LogRecordExporter {
   }
 
   /** Stores log records. The callback is told when they are durable, or why they are not. */
-  export(logs: ReadableLogRecord[], resultCallback: (result: ExportResult) => void): void {
-    this.#delegate.export(logs, resultCallback);
+  export(logs: readonly ExportableLogRecord[], resultCallback: ExportDone): void {
+    this.#delegate.export(logs as ReadableLogRecord[], resultCallback);
   }
 
   /** Resolves when all that was exported is durable or has failed, after `timeoutMs` at the latest. */
@@ -124,7 +150,7 @@ export class StorageLogRecordExporter implements LogRecordExporter {
 }
 
 /**
- * Stores metrics, cumulative ones: what `otel.increase`, `otel.rate` and `queryMetric` read best.
+ * Stores metrics: a `PushMetricExporter`. They are cumulative: what `otel.increase`, `otel.rate` and `queryMetric` read best.
  *
  * @example Metrics of a provider
  * ```ts
@@ -147,7 +173,7 @@ export class StorageLogRecordExporter implements LogRecordExporter {
  * assert.equal(requests.length, 1);
  * ```
  */
-export class StorageMetricExporter implements PushMetricExporter {
+export class StorageMetricExporter {
   readonly #delegate: ExportDelegate<ResourceMetrics>;
 
   /**
@@ -161,8 +187,8 @@ export class StorageMetricExporter implements PushMetricExporter {
   }
 
   /** Stores metrics. The callback is told when they are durable, or why they are not. */
-  export(metrics: ResourceMetrics, resultCallback: (result: ExportResult) => void): void {
-    this.#delegate.export(metrics, resultCallback);
+  export(metrics: ExportableMetrics, resultCallback: ExportDone): void {
+    this.#delegate.export(metrics as ResourceMetrics, resultCallback);
   }
 
   /** Resolves when all that was exported is durable or has failed, after `timeoutMs` at the latest. */

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Attributes } from "@opentelemetry/api";
 import * as z from "zod";
 import type { AdapterEvent, OTelStorageAdapter, OTelStorageOptions } from "./adapter.ts";
 import { refusedOption } from "./option_error.ts";
@@ -12,7 +11,7 @@ import { refusedOption } from "./option_error.ts";
 /** When a program ends by itself or is told to. */
 export type ExitMoment = "SIGINT" | "SIGTERM" | "unload";
 
-/** Settings of {@linkcode ./setup_telemetry.ts}. */
+/** Settings of `setupTelemetry`. */
 export interface TelemetryOptions {
   /** Where telemetry goes: an OTLP destination, Postgres, or both. @default {"otlp"} */
   readonly backend?: "otlp" | "postgresql" | "both";
@@ -25,7 +24,7 @@ export interface TelemetryOptions {
   /** The `service.name`. @default `OTEL_SERVICE_NAME`, or one of the SDK's */
   readonly serviceName?: string;
   /** Further attributes of the resource, before those of `OTEL_RESOURCE_ATTRIBUTES`. @default none */
-  readonly resource?: Attributes;
+  readonly resource?: ResourceAttributes;
   /**
    * Where Postgres is: the settings of an adapter, or one of yours, which stays open. With a `dataDir`
    * an outage of the database loses nothing. Needed unless `backend` is `otlp`.
@@ -63,6 +62,11 @@ export interface TelemetryOptions {
   readonly onEvent?: (event: AdapterEvent) => void;
 }
 
+/** Attributes of what telemetry comes from. */
+export type ResourceAttributes = Readonly<
+  Record<string, string | number | boolean | string[] | number[] | boolean[]>
+>;
+
 /** An OTLP/HTTP destination, for the official exporters. */
 export interface OtlpOptions {
   /** The base URL; `/v1/<signal>` is appended. @default `OTEL_EXPORTER_OTLP_ENDPOINT` */
@@ -83,7 +87,7 @@ const schema = z.strictObject({
   logs: z.boolean().default(true),
   metrics: z.boolean().default(true),
   serviceName: z.string().min(1).optional(),
-  resource: z.custom<Attributes>(
+  resource: z.custom<ResourceAttributes>(
     (value) => typeof value === "object" && value !== null,
     "has to be an object of attributes",
   ).default({}),
