@@ -107,10 +107,11 @@ export class ExportDelegate<Batch> {
     this.#pendingBytes += length;
     // What stores it is not to be traced, which would have to be stored, and so on.
     const sent = context.with(suppressTracing(context.active()), () => this.#send(body))
-      .then(() => done({ code: ExportResultCode.SUCCESS }), fail)
-      .finally(() => {
+      .then(() => () => done({ code: ExportResultCode.SUCCESS }), (error) => () => fail(error))
+      .then((tell) => {
         this.#pendingBytes -= length;
         this.#pending.delete(sent);
+        tell();
       });
     this.#pending.add(sent);
   }

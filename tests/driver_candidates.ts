@@ -42,7 +42,7 @@ const ENDLESS = "do $$ begin loop end loop; end $$";
 const A_WHILE = "do $$ begin for i in 1..30000000 loop end loop; end $$";
 
 /** A client that was made from a URL, and how to end it. */
-interface Given {
+export interface Given {
   readonly target: ConnectTarget;
   readonly end: () => Promise<unknown>;
 }
@@ -81,7 +81,7 @@ function onServer(
  * A `Pool` of `@db/postgres` in shape and manners (what it parses itself, one connection a client),
  * on `npm:pg`, because the package cannot be had everywhere.
  */
-function denoPostgresShape(url: string): Given {
+export function denoPostgresShape(url: string): Given {
   const pool = new Pool({ connectionString: url, max: 3 });
   pool.on("error", () => {});
   const parsers = new Map<number, (text: string) => unknown>([
@@ -200,7 +200,7 @@ const EMBEDDED: readonly Candidate[] = [
 ];
 
 /** The real `@db/postgres`, where it resolves. The name is computed so that checking needs no network. */
-const denoPostgres = await import(["@db", "postgres"].join("/")).then(
+export const denoPostgres = await import(["@db", "postgres"].join("/")).then(
   ({ Pool }) =>
     Pool as new (url: string, size: number, lazy: boolean) => DenoPostgresPool & {
       end(): Promise<void>;
