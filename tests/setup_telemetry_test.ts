@@ -11,7 +11,6 @@ import { type RecordingServer, requestOf, startServer } from "./recording_server
 import { tcpProxy } from "./tcp_proxy.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
-const SIGNALS = ["traces", "logs", "metrics"] as const;
 const SPANS = 700;
 const hasServer = drivers.includes("postgres");
 
