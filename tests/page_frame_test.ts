@@ -1,0 +1,47 @@
+/** The frame of the page, in Chromium. */
+
+import assert from "node:assert/strict";
+import { page } from "../src/page_assets.ts";
+import { handler } from "../src/server.ts";
+import { browserTest } from "./browser.ts";
+
+/** The page over a collector that knows nothing but its page. */
+function serving(): AsyncDisposable & { readonly url: string } {
+  const answer = handler({
+    store: {
+      room: () => Promise.resolve(),
+      write: () => Promise.resolve({ rejected: 0, message: "" }),
+      health: () => Promise.resolve({ ok: true }),
+    },
+    page,
+  });
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request, info) => answer(request, info as Parameters<typeof answer>[1]),
+  );
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+browserTest("the tabs lead to their pages and the range goes along", async (open) => {
+  await using server = serving();
+  const page = await open(`${server.url}/?since=3h`);
+  for (const [name, path] of [["Logs", "/logs"], ["Metrics", "/charts"], ["Traces", "/traces"]]) {
+    await page.getByRole("navigation").getByRole("link", { name: name! }).click();
+    assert.equal(page.url(), `${server.url}${path}?since=3h`);
+    await page.locator("nav a[aria-current=page]", { hasText: name! }).waitFor();
+  }
+});
+
+browserTest("the page is as dark as the system, until another theme is chosen", async (open) => {
+  await using server = serving();
+  const page = await open(server.url, { colorScheme: "dark" });
+  const theme = () => page.locator("html").getAttribute("data-theme");
+  assert.equal(await theme(), "dark");
+  await page.getByRole("button", { name: "Light colours" }).click();
+  assert.equal(await theme(), "light");
+  await page.reload();
+  assert.equal(await theme(), "light");
+});
