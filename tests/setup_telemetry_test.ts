@@ -1,6 +1,7 @@
 /** `setupTelemetry`: two ways out, each of which fails alone. */
 
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { metrics, trace } from "@opentelemetry/api";
 import type { AdapterEvent } from "../src/adapter.ts";
 import { setupTelemetry, type Telemetry, type TelemetryOptions } from "../src/exporters.ts";
@@ -204,4 +205,33 @@ Deno.test("a setting of telemetry that is wrong is refused by name, without what
     { backend: "postgresql", storage: { connectionString: "mysql://a:s3cret@b/c" } },
     /connectionString/,
   );
+});
+
+Deno.test("beside Deno's own OpenTelemetry it warns, and what its own providers make is stored", async () => {
+  await using other = await startServer("pglite");
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--allow-all",
+      fileURLToPath(new URL("builtin_program.ts", import.meta.url)),
+    ],
+    env: {
+      OTEL_DENO: "true",
+      OTEL_EXPORTER_OTLP_ENDPOINT: other.url,
+      OTEL_METRICS_EXPORTER: "none",
+    },
+    stdin: "null",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!), {
+    warnings: [{ level: "warn", signals: ["traces", "logs", "metrics"] }],
+    // Its parent is Deno's span: the context is shared.
+    stored: [{ name: "of the handle", hasParent: true }],
+  });
+  const names = other.exchanges.filter(({ signal }) => signal === "traces")
+    .flatMap((exchange) => requestOf("traces", exchange).resourceSpans)
+    .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans.map(({ name }) => name)));
+  assert.ok(names.includes("of Deno"));
+  assert.ok(!names.includes("of the handle"));
 });
