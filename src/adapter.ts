@@ -15,6 +15,7 @@
  * @module
  */
 
+import { type Health, healthOf } from "./adapter_health.ts";
 import {
   type AdapterSettings,
   adapterSettings,
@@ -22,7 +23,6 @@ import {
 } from "./adapter_options.ts";
 import { type AdapterParts, assemble, reach, resend, unavailable } from "./adapter_parts.ts";
 import type { AdapterStats } from "./adapter_stats.ts";
-import type { CircuitState } from "./breaker.ts";
 import type { DeadLetterStats } from "./dead_letters.ts";
 import { followLogs, type LogTailing } from "./followed_logs.ts";
 import type { WriteResult } from "./intake.ts";
@@ -30,7 +30,6 @@ import { LetterBox } from "./letter_box.ts";
 import { type LogData, logRequest } from "./log_data.ts";
 import { type MetricData, metricRequests } from "./metric_data.ts";
 import type { Database } from "./postgres/database.ts";
-import { SCHEMA_VERSION } from "./postgres/migrate.ts";
 import { chooseWidth } from "./postgres/partition_width.ts";
 import type { UpkeepReport } from "./postgres/partitions.ts";
 import {
@@ -50,6 +49,7 @@ import { UnstoredRecordsError } from "./record_buffer.ts";
 import { spanRequest, type TraceData } from "./trace_data.ts";
 
 export type { AdapterEvent } from "./adapter_events.ts";
+export type { Health } from "./adapter_health.ts";
 export type { ForwardSettings, OTelStorageOptions } from "./adapter_options.ts";
 export type { AdapterStats, DestinationStats, JournalNumbers } from "./adapter_stats.ts";
 export type {
@@ -93,31 +93,6 @@ export type {
   PGliteStatements,
 } from "./postgres/pglite_instance.ts";
 
-/** How the adapter is. */
-export interface Health {
-  /** Whether the database answers and its schema is the one this version needs. */
-  readonly ok: boolean;
-  /**
-   * Whether requests are taken now: with a `dataDir` that does not depend on the database, only on
-   * room in the journal.
-   */
-  readonly accepting: boolean;
-  /** Which client talks to the database; empty while it was never reached. */
-  readonly driver: string;
-  /** Blocks of `schema.sql` that the database has; 0 when it cannot be asked. */
-  readonly schemaVersion: number;
-  /** What is wrong with the database, empty when nothing is. */
-  readonly error: string;
-  /** State of the breaker round the storage path. */
-  readonly breaker: CircuitState;
-  /** Records in the journal that are yet to be stored. */
-  readonly pendingRecords: number;
-  /** Records of `store…` that the journal does not have yet. */
-  readonly bufferedRecords: number;
-}
-
-/** How long `health` waits for the database, in milliseconds. */
-const HEALTH_MS = 5_000;
 /** How long `maintain` may take, in milliseconds. Sealing large partitions does take long. */
 const MAINTAIN_MS = 3_600_000;
 
@@ -372,38 +347,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
 
   /** Asks the database how it is, for 5 s at most. Never rejects because of the database. */
   async health(): Promise<Health> {
-    const { store, journal, destinations, buffer } = await this.#usable();
-    const signal = AbortSignal.timeout(HEALTH_MS);
-    let driver = "";
-    let schemaVersion = 0;
-    let error = "";
-    try {
-      const { database } = await store.open(signal);
-      driver = database.driver;
-      const [row] = await database.query<{ version: number }>(
-        "select coalesce(max(version), 0) as version from otel_data.migrations",
-        [],
-        { signal },
-      );
-      schemaVersion = row!.version;
-      if (schemaVersion < SCHEMA_VERSION) {
-        error = `The schema has version ${schemaVersion}, not ${SCHEMA_VERSION}: migrate it`;
-      }
-    } catch (cause) {
-      error = reasonOf(cause);
-    }
-    const { breaker, pending } = destinations.database.stats;
-    return {
-      ok: error === "",
-      accepting: journal.stats.waiting === 0 &&
-        (this.#settings.dataDir !== undefined || error === ""),
-      driver,
-      schemaVersion,
-      error,
-      breaker,
-      pendingRecords: pending.traces + pending.logs + pending.metrics,
-      bufferedRecords: buffer.stats.records,
-    };
+    return await healthOf(await this.#usable(), this.#settings);
   }
 
   /** Numbers as of this moment. */

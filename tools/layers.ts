@@ -188,6 +188,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "letter_box.ts",
     "destinations.ts",
     "adapter_parts.ts",
+    "adapter_health.ts",
     "adapter.ts",
   ], ["replay.ts"]],
   [[
