@@ -16,7 +16,7 @@ import type { Cursor, CursorStart, Journal, JournalRecord } from "../src/journal
 import type { JournalFiles } from "../src/journal_files.ts";
 import { memoryJournal } from "../src/memory_journal.ts";
 import type { Signal } from "../src/record.ts";
-import { type Bury, type Delivered, noCounts, type Sink } from "../src/sink.ts";
+import { type Bury, type Delivered, joined, type More, noCounts, type Sink } from "../src/sink.ts";
 import { CrashingDisk } from "./crashing_files.ts";
 import { assertLedger, down, HeldTime, take } from "./delivery_harness.ts";
 import { LetterFiles } from "./letter_files.ts";
@@ -143,6 +143,8 @@ class World {
   sink!: (life: Life) => Sink;
   skipped = 0n;
   kills = 0;
+  /** Those that a sink got because it asked for more. */
+  slices = 0;
   /** What became of records up to here, durably. All others are delivered. */
   at = 0n;
   readonly fates = new Map<number, Fate>();
@@ -151,6 +153,7 @@ class World {
   /** Moves of which it is not known whether they were made. */
   moves: { readonly to: bigint; readonly fateOf: (n: number) => Fate | undefined }[] = [];
   readonly skips: Promise<unknown>[] = [];
+  #wrong: string | undefined;
 
   constructor(seed: number, start: CursorStart) {
     this.chance = random(seed);
@@ -305,6 +308,8 @@ class World {
       time,
       maxAttempts: 1,
       maxBatchRecords: 1 + this.upTo(6),
+      // Half of that has to be there for a sink that asks for more.
+      maxBatchBytes: [196, 500, 4 << 20][this.upTo(3)]!,
       failureThreshold: 1 + this.upTo(3),
       maxBatchAgeMs: this.upTo(2) * 100,
     });
@@ -319,7 +324,13 @@ class World {
     await this.begin();
   }
 
+  /** Says what the sink must not see: whatever it throws itself is only tried again. */
+  wrong(what: string): void {
+    this.#wrong ??= what;
+  }
+
   check(): void {
+    assert.equal(this.#wrong, undefined);
     const { stats } = this.delivery;
     assertLedger(stats);
     const { accepted, dead, skipped, position } = stats;
@@ -432,6 +443,8 @@ function database(world: World): (life: Life) => Sink {
   let late: (() => void) | undefined;
   return (life) => {
     let known = 0n;
+    /** A call that was left alone and is not at its end. */
+    let leftAlone: (() => Promise<unknown>) | undefined;
     const commit = (judged: Judged, from: bigint): Delivered => {
       if (at !== from) throw new Error(`the position is ${at} and not ${from}`);
       const answer = world.otherSide.take(judged);
@@ -456,9 +469,54 @@ function database(world: World): (life: Life) => Sink {
       if (world.fails(0.1)) throw down();
       return answer;
     };
+    /** Asks for more, or is left alone and does so later: then it is told that nobody listens. */
+    const ask = async (more: More, settled: Delivered | undefined) => {
+      if (!world.fails(0.1)) return await more(settled);
+      leftAlone = async () => {
+        const answer = await more(settled).catch(({ name }) => name);
+        if (answer !== "AbortError") world.wrong(`a call that was left alone got ${answer}`);
+      };
+      return await forever();
+    };
+    /** Goes on as long as there is more, with some slices under way at a time. */
+    const goOn = async (
+      first: readonly JournalRecord[],
+      bury: Bury,
+      more: More,
+    ): Promise<Delivered> => {
+      const slices = [first];
+      let end = first.at(-1)!.next;
+      let untold: Delivered | undefined;
+      const most = 1 + world.upTo(3);
+      for (let isAll = false; slices.length > 0;) {
+        while (!isAll && slices.length < most && world.happens(0.8)) {
+          const told = world.happens(0.7) ? untold : undefined;
+          if (told !== undefined) untold = undefined;
+          const slice = await ask(more, told);
+          isAll = slice.length === 0;
+          if (isAll) break;
+          world.slices++;
+          for (const { position, next } of slice) {
+            if (position !== end) world.wrong(`it was given ${position} behind ${end}`);
+            end = next;
+          }
+          slices.push(slice);
+        }
+        try {
+          untold = joined(untold, await store(slices[0]!, bury));
+        } catch (failure) {
+          if (untold === undefined) throw failure;
+          return { ...untold, failure };
+        }
+        slices.shift();
+      }
+      return untold ?? { next: known, delivered: noCounts(), dead: [] };
+    };
     return {
       position: () =>
-        life.call(() => {
+        life.call(async () => {
+          await leftAlone?.();
+          leftAlone = undefined;
           if (world.fails(0.1)) throw down();
           // Whoever asks waits for a transaction that is still at it.
           late?.();
@@ -467,8 +525,9 @@ function database(world: World): (life: Life) => Sink {
           world.asked = true;
           return at === 0n ? undefined : at;
         }),
-      deliver: (records, _, bury: Bury) =>
+      deliver: (records, _, bury, more) =>
         life.call(async () => {
+          if (world.happens(0.5)) return await goOn(records, bury, more!);
           if (world.happens(0.7)) return await store(records, bury);
           const some = records.slice(0, 1 + world.upTo(records.length));
           const rest = records.slice(some.length);
@@ -521,7 +580,7 @@ Deno.test(`in ${SEEDS} failing worlds every record is delivered, or dead once, o
 });
 
 Deno.test(`in ${SEEDS} failing worlds a database has every record once, or it is dead once`, async () => {
-  let [kills, lives] = [0, 0];
+  let [kills, lives, slices] = [0, 0, 0];
   for (let seed = 1; seed <= SEEDS; seed++) {
     const world = new World(seed, "external");
     world.sink = database(world);
@@ -544,10 +603,12 @@ Deno.test(`in ${SEEDS} failing worlds a database has every record once, or it is
     }
     lives++;
     kills += world.kills;
+    slices += world.slices;
     const { stats } = world.delivery;
     const sum = ({ traces, logs, metrics }: typeof stats.dead) => traces + logs + metrics;
     const counted = [sum(stats.delivered), sum(stats.dead), sum(stats.skipped)];
     assert.deepEqual(counted, [delivered, dead, skipped], `seed ${seed}`);
   }
   assert(kills > lives, "nobody was killed");
+  assert(slices > lives, "nobody went on");
 });
