@@ -1,12 +1,97 @@
-/** The page of traces. */
+/** The page of traces: a search, and what it finds as a picture and as a list. */
 
 import type { JSX } from "preact";
+import { useMemo, useRef } from "preact/hooks";
+import { type Answer, useAnswer } from "../../frame/answer.ts";
+import type { TraceSummary } from "../../frame/answers.ts";
+import { slotsOf } from "../../frame/colors.ts";
+import { parameter } from "../../frame/location.ts";
+import { Panel } from "../../frame/panel.tsx";
+import { refreshes } from "../../frame/range.ts";
+import { everReceived } from "./ever_received.ts";
+import { FirstRun } from "./first_run.tsx";
+import { NoMatch } from "./no_match.tsx";
+import { ResultBar } from "./result_bar.tsx";
+import { Scatter } from "./scatter.tsx";
+import { isNarrowed, searchParameters, type Sort, sort } from "./search.ts";
+import { SearchBar } from "./search_bar.tsx";
+import { TraceList } from "./trace_list.tsx";
+import { type FoundTraces, PAGE_SIZE, TracePages } from "./trace_pages.ts";
 
 /** The page. */
 export function TracesPage(): JSX.Element {
+  const { found, look } = useFound();
+  const isEmpty = found.data.value?.traces.length === 0 && !isNarrowed.value;
+  const received = useAnswer(isEmpty ? "received" : undefined, everReceived);
+  const isFirstRun = useRef(false);
+  isFirstRun.current = isEmpty && (isFirstRun.current || received.data.value === false);
+  if (isFirstRun.current) {
+    const lookAgain = () => {
+      if (received.askedMs.peek() === undefined) received.ask();
+      if (found.askedMs.peek() === undefined) look();
+    };
+    return (
+      <main class="page">
+        <Panel answer={found} label="First span" class="grow">
+          {() => <FirstRun received={received.data.value === true} look={lookAgain} />}
+        </Panel>
+      </main>
+    );
+  }
+  const isUnsure = isEmpty && received.data.value === undefined && !received.error.value;
   return (
     <main class="page">
-      <h1>Traces</h1>
+      <h1 class="hidden">Traces</h1>
+      <SearchBar />
+      <Panel
+        answer={found}
+        label="Traces"
+        class="grow"
+        advice="A shorter time range, or a service, would make it faster."
+      >
+        {(data) => isUnsure ? null : <Found found={data} />}
+      </Panel>
     </main>
   );
+}
+
+/** The traces of the search that the address says, and how to look for new ones. */
+function useFound(): { readonly found: Answer<FoundTraces>; readonly look: () => void } {
+  const parameters = searchParameters();
+  const key = `${JSON.stringify(parameters)} ${refreshes.value}`;
+  const shown = Math.max(PAGE_SIZE, Math.min(Number(parameter("show")) || 0, 100_000));
+  const pages = useRef<TracePages>(new TracePages(parameters));
+  useMemo(() => pages.current = new TracePages(parameters), [key]);
+  const found = useAnswer(`${key} ${shown}`, (signal) => pages.current.upTo(shown, signal));
+  const look = () => {
+    pages.current = new TracePages(parameters);
+    found.ask();
+  };
+  return { found, look };
+}
+
+function Found({ found }: { readonly found: FoundTraces }): JSX.Element {
+  const { traces, hasMore } = found;
+  const slots = useMemo(
+    () => slotsOf(traces.flatMap(({ services }) => services.map(({ service }) => service))),
+    [traces],
+  );
+  const sorted = useMemo(() => inOrder(traces, sort.value), [traces, sort.value]);
+  if (traces.length === 0 && !hasMore) return <NoMatch hasMore={hasMore} />;
+  return (
+    <>
+      <Scatter found={found} slots={slots} />
+      <ResultBar found={found} />
+      {traces.length === 0
+        ? <NoMatch hasMore={hasMore} />
+        : <TraceList traces={sorted} slots={slots} />}
+    </>
+  );
+}
+
+/** The API has put them in order already, unless the order is one of what was loaded. */
+function inOrder(traces: readonly TraceSummary[], by: Sort): readonly TraceSummary[] {
+  if (by === "spans") return traces.toSorted((a, b) => b.spanCount - a.spanCount);
+  if (by === "errors") return traces.toSorted((a, b) => b.errorCount - a.errorCount);
+  return traces;
 }

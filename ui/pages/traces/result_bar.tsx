@@ -1,0 +1,47 @@
+/** How many traces there are, in which order, and the next of them. */
+
+import type { JSX } from "preact";
+import { setParameters } from "../../frame/location.ts";
+import { type Sort, sort, SORTS } from "./search.ts";
+import { type FoundTraces, PAGE_SIZE } from "./trace_pages.ts";
+
+/** The bar; never more than one page is loaded at a time. */
+export function ResultBar({ found }: { readonly found: FoundTraces }): JSX.Element {
+  const count = found.traces.length;
+  const written = (value: number) => value.toLocaleString("en");
+  return (
+    <div class="trace-results">
+      <span role="status">
+        {found.hasMore
+          ? `${written(count)} of ≥${written(count + 1)} traces`
+          : `${written(count)} ${count === 1 ? "trace" : "traces"}`}
+      </span>
+      {found.hasMore && (
+        <button
+          type="button"
+          onClick={() => setParameters({ show: String(shownAfter(count)) }, { replace: true })}
+        >
+          Load more
+        </button>
+      )}
+      <span class="grow" />
+      <label>
+        <span class="hidden">Order</span>
+        <select
+          value={sort.value}
+          onChange={({ currentTarget: { value } }) =>
+            setParameters({ sort: (value as Sort) === "newest" ? "" : value, show: "" })}
+        >
+          {Object.entries(SORTS).map(([name, text]) => (
+            <option key={name} value={name}>{text}</option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}
+
+/** How many to show when there are so many: another page. */
+function shownAfter(count: number): number {
+  return (Math.floor(count / PAGE_SIZE) + 1) * PAGE_SIZE;
+}

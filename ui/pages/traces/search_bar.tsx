@@ -1,0 +1,81 @@
+/** The fields of the search. What is typed counts once it is finished: with Enter, or elsewhere. */
+
+import type { JSX } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { parseDuration } from "../../../src/duration.ts";
+import { useKeys } from "../../frame/keys.ts";
+import { search, setSearch } from "./search.ts";
+import { OperationSuggestions, ServiceSuggestions } from "./suggestions.tsx";
+
+const TEXTS = ["service", "operation", "query", "min", "max"] as const;
+
+/** The bar. */
+export function SearchBar(): JSX.Element {
+  const form = useRef<HTMLFormElement>(null);
+  const now = search.value;
+  const field = (name: string) => form.current!.elements.namedItem(name) as HTMLInputElement;
+  useKeys([{ key: "/", about: "Search", act: () => field("query").select() }]);
+  // The fields follow the address, and nothing else takes away what is being typed.
+  useLayoutEffect(() => {
+    for (const name of TEXTS) field(name).value = now[name];
+    field("errors").checked = now.errors;
+  }, [now]);
+  const run = () => {
+    const values = Object.fromEntries(TEXTS.map((name) => [name, field(name).value.trim()]));
+    for (const name of ["min", "max"]) {
+      const isWrong = values[name] !== "" && parseDuration(values[name]!) === undefined;
+      field(name).setCustomValidity(isWrong ? "A number and a unit, such as 250ms or 1.5s" : "");
+    }
+    if (!form.current!.reportValidity()) return;
+    // The operations of another service are others.
+    if (values.service !== now.service && values.operation === now.operation) values.operation = "";
+    setSearch({ ...values, errors: field("errors").checked });
+  };
+  return (
+    <search>
+      <form
+        ref={form}
+        class="trace-search"
+        autocomplete="off"
+        noValidate
+        onChange={run}
+        onSubmit={(event) => {
+          event.preventDefault();
+          run();
+        }}
+      >
+        <input name="service" list="services" placeholder="Service" aria-label="Service" />
+        <ServiceSuggestions id="services" />
+        <input name="operation" list="operations" placeholder="Operation" aria-label="Operation" />
+        <OperationSuggestions id="operations" service={now.service} />
+        <input
+          name="query"
+          class="data"
+          placeholder='http.route ~ "^/api" and duration > 250ms'
+          aria-label="Query"
+          title="Fields: service operation kind status duration text; any other name is an attribute. Operators: = != < <= > >= ~ !~ has exists, and or not ( )"
+          maxLength={10_000}
+        />
+        <span class="trace-durations">
+          <input
+            name="min"
+            placeholder="min 10ms"
+            aria-label="At least this long"
+            title="A span that is meant took at least this long: 250ms, 1.5s"
+          />
+          –
+          <input
+            name="max"
+            placeholder="max 2s"
+            aria-label="At most this long"
+            title="The whole trace took at most this long"
+          />
+        </span>
+        <label class="trace-errors">
+          <input name="errors" type="checkbox" />Errors only
+        </label>
+        <button type="submit" class="primary">Run</button>
+      </form>
+    </search>
+  );
+}

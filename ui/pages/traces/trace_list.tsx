@@ -1,0 +1,139 @@
+/** The traces as rows, of which each is a link. */
+
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import type { TraceSummary } from "../../frame/answers.ts";
+import type { Slot } from "../../frame/colors.ts";
+import { count, duration, time, utc } from "../../frame/format.ts";
+import { Icon } from "../../frame/icons.tsx";
+import { useKeys } from "../../frame/keys.ts";
+import { parameter, setParameters, withParameters } from "../../frame/location.ts";
+import { Rows } from "../../frame/rows.tsx";
+
+const ROW_HEIGHT = 28;
+
+/** The list. */
+export function TraceList(
+  { traces, slots }: {
+    readonly traces: readonly TraceSummary[];
+    readonly slots: ReadonlyMap<string, Slot>;
+  },
+): JSX.Element {
+  const selected = parameter("selected");
+  const at = traces.findIndex(({ traceId }) => traceId === selected);
+  const moved = useRef(false);
+  const move = (by: number) => {
+    const next = traces[Math.max(0, Math.min(at + by, traces.length - 1))];
+    if (next === undefined) return;
+    moved.current = true;
+    setParameters({ selected: next.traceId }, { replace: true });
+  };
+  useKeys([
+    { key: "j", about: "Next row", act: () => move(1) },
+    { key: "k", about: "Row before", act: () => move(-1) },
+  ], [traces, at]);
+  useEffect(() => {
+    if (!moved.current) return;
+    moved.current = false;
+    document.querySelector<HTMLElement>(".trace-list [aria-current]")
+      ?.focus({ preventScroll: true });
+  }, [at]);
+  const longestNs = Math.max(1, ...traces.map(({ durationNs }) => Number(durationNs)));
+  return (
+    <Rows
+      class="trace-list"
+      label="Traces"
+      count={traces.length}
+      height={ROW_HEIGHT}
+      active={at}
+      rowKey={(index) => traces[index]!.traceId}
+      head={
+        <div class="trace-row trace-head">
+          <span>Time</span>
+          <span>Service: root</span>
+          <span>Duration</span>
+          <span class="num">Spans</span>
+          <span class="num">Errors</span>
+          <span>Services</span>
+        </div>
+      }
+      row={(index) => (
+        <Row
+          trace={traces[index]!}
+          isSelected={index === at}
+          longestNs={longestNs}
+          slots={slots}
+          step={move}
+        />
+      )}
+    />
+  );
+}
+
+function Row(
+  { trace, isSelected, longestNs, slots, step }: {
+    readonly trace: TraceSummary;
+    readonly isSelected: boolean;
+    readonly longestNs: number;
+    readonly slots: ReadonlyMap<string, Slot>;
+    readonly step: (by: number) => void;
+  },
+): JSX.Element {
+  const { traceId, rootService, rootOperation, startUnixNano, spanCount, errorCount } = trace;
+  const durationNs = Number(trace.durationNs);
+  const written = time(startUnixNano);
+  return (
+    <div role="listitem">
+      <a
+        class={errorCount > 0 ? "trace-row has-errors" : "trace-row"}
+        href={withParameters(`/traces/${traceId}`, {})}
+        aria-current={isSelected ? "true" : undefined}
+        onKeyDown={(event) => {
+          const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+          if (by === undefined) return;
+          event.preventDefault();
+          step(by);
+        }}
+      >
+        <span class="data" title={utc(startUnixNano)}>
+          <span class="wide-only">{written.slice(0, 11)}</span>
+          {written.slice(11)}
+        </span>
+        <span class="trace-name">
+          {errorCount > 0 && <Icon name="error" />}
+          <strong>{rootService || "no service"}</strong>: {rootOperation || "no name"}
+        </span>
+        <span class="trace-duration" title={`${durationNs.toLocaleString("en")} ns`}>
+          <span class="num">{duration(durationNs)}</span>
+          <span class="trace-bar">
+            <span
+              style={{
+                width: `${durationNs / longestNs * 100}%`,
+                background: slots.get(rootService)?.color ?? "",
+              }}
+            />
+          </span>
+        </span>
+        <span class="num">{count(spanCount)}</span>
+        <span class={errorCount > 0 ? "num error" : "num muted"}>
+          {count(errorCount)}
+          <span class="hidden">errors</span>
+        </span>
+        <span class="trace-services" title={servicesText(trace)}>
+          {trace.services.map(({ service }) => (
+            <span key={service}>
+              <i style={{ background: slots.get(service)?.color ?? "" }} />
+              {service || "no service"}
+            </span>
+          ))}
+        </span>
+      </a>
+    </div>
+  );
+}
+
+function servicesText({ services }: TraceSummary): string {
+  return services.map(({ service, spanCount, errorCount }) =>
+    `${service}: ${spanCount} spans${errorCount > 0 ? `, ${errorCount} errors` : ""}`
+  ).join("\n");
+}

@@ -1,0 +1,61 @@
+/** Reads the traces of a search, page after page; what was read is not asked for again. */
+
+import type { TracePage, TraceSummary } from "../../frame/answers.ts";
+import { get, type Parameters } from "../../frame/api.ts";
+
+/** Traces of a page. */
+export const PAGE_SIZE = 200;
+/** Pages that are read for one more page to show, when most of their traces are too long. */
+const MAX_PAGES = 5;
+
+/** Traces that were found so far. */
+export interface FoundTraces {
+  readonly range: TracePage["range"];
+  readonly traces: readonly TraceSummary[];
+  /** Whether there are more to read. */
+  readonly hasMore: boolean;
+}
+
+/** The traces of one search. */
+export class TracePages {
+  readonly #parameters: Parameters;
+  #range: TracePage["range"] | undefined;
+  #traces: readonly TraceSummary[] = [];
+  #cursor: string | undefined;
+
+  /** @param parameters As the API takes them. */
+  constructor(parameters: Parameters) {
+    this.#parameters = parameters;
+  }
+
+  /**
+   * Reads on until there are so many, or until there was much to read and little to show. A search
+   * means spans: of the traces it finds those that take longer than it says are left out.
+   *
+   * @throws {ApiError} The API has no answer.
+   */
+  async upTo(count: number, signal: AbortSignal): Promise<FoundTraces> {
+    const maxNs = Number(this.#parameters.maxDurationNs || Infinity);
+    for (let read = 0; read < MAX_PAGES; read++) {
+      if (
+        this.#range !== undefined && (this.#cursor === undefined || this.#traces.length >= count)
+      ) {
+        break;
+      }
+      const page = await get<TracePage>("/api/traces", {
+        ...this.#parameters,
+        limit: PAGE_SIZE,
+        cursor: this.#cursor,
+      }, signal);
+      this.#range = page.range;
+      this.#cursor = page.cursor;
+      const fitting = page.traces.filter(({ durationNs }) => Number(durationNs) <= maxNs);
+      this.#traces = [...this.#traces, ...fitting];
+    }
+    return {
+      range: this.#range!,
+      traces: this.#traces,
+      hasMore: this.#cursor !== undefined,
+    };
+  }
+}
