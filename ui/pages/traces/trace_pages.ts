@@ -44,6 +44,7 @@ export class TracePages {
       }
       const page = await get<TracePage>("/api/traces", {
         ...this.#parameters,
+        ...this.#range && sameRange(this.#parameters, this.#range),
         limit: PAGE_SIZE,
         cursor: this.#cursor,
       }, signal);
@@ -58,4 +59,9 @@ export class TracePages {
       hasMore: this.#cursor !== undefined,
     };
   }
+}
+
+/** The next page is one of the same hour, though "an hour ago" is another by now. */
+function sameRange(parameters: Parameters, { since, until }: TracePage["range"]): Parameters {
+  return { ...parameters.since && { since }, ...parameters.until && { until } };
 }
