@@ -357,6 +357,7 @@ export class OTelStorageAdapter implements AsyncDisposable {
     const kind = this.#settings.dataDir === undefined ? "memory" : "disk";
     return {
       ...intake.counts,
+      retentionDays: this.#settings.retentionDays,
       buffer: buffer.stats,
       journal: { ...journal.stats, id, kind, oldest, head },
       tail: tail.stats,

@@ -27,6 +27,8 @@ export interface AdapterStats {
   readonly duplicates: Counts;
   /** Valid records in the journal since it began. */
   readonly accepted: Counts;
+  /** How long what is stored is kept, in days. */
+  readonly retentionDays: number;
   /** What `storeTrace`, `storeLog` and `storeMetrics` have taken and the journal has not. */
   readonly buffer: BufferStats;
   /** The journal. */

@@ -306,6 +306,20 @@ export const FOUND_EXEMPLARS = z.strictObject({
   })),
 });
 
+/** Of {@linkcode listPartitions}. */
+export const PARTITION_LIST = z.strictObject({
+  partitions: z.array(z.strictObject({
+    signal: z.enum(["traces", "logs", "metrics"]),
+    name: z.string(),
+    since: NANOS.optional(),
+    until: NANOS.optional(),
+    rowsEstimate: COUNT,
+    bytes: COUNT,
+    sealed: z.boolean(),
+  })),
+  hasMorePartitions: z.boolean(),
+});
+
 /** Of what could not be answered: RFC 9457. */
 export const PROBLEM = z.strictObject({
   type: z.string(),

@@ -182,6 +182,7 @@ export class Delivery implements AsyncDisposable {
       lagSeconds: arrival === undefined ? 0 : Math.max(0, time.now() / 1e3 - Number(arrival) / 1e9),
       gapBytes: Number(gapBytes),
       breaker: this.#attempts.breaker,
+      breakerSinceMs: this.#attempts.breakerSinceMs,
       nextAttemptMs: state.kind === "waiting" ? Math.max(0, state.until - time.clock()) : 0,
       attempts: this.#calls,
       failures: this.#failures,

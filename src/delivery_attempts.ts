@@ -51,11 +51,13 @@ export const LAST_WORDS_MS = 1_000;
 export class Attempts {
   readonly #settings: DeliverySettings;
   readonly #breaker: CircuitBreaker;
+  #breakerSinceMs: number;
 
   /** @param settings The delivery's. */
   constructor(settings: DeliverySettings) {
     const { failureThreshold, cooldownMs, time, onEvent } = settings;
     this.#settings = settings;
+    this.#breakerSinceMs = time.now();
     this.#breaker = new CircuitBreaker({
       failureThreshold,
       cooldownMs,
@@ -63,13 +65,22 @@ export class Attempts {
       // Who says when to come back is up, and a full disk is ours.
       isFailure: (error) =>
         namedWait(error) === undefined && !(error instanceof DeadLettersFullError),
-      onStateChange: (state, previous) => onEvent({ kind: "breaker", state, previous }),
+      onStateChange: (state, previous) => {
+        // Half open is a part of the time in which it is not closed.
+        if (state === "CLOSED" || previous === "CLOSED") this.#breakerSinceMs = time.now();
+        onEvent({ kind: "breaker", state, previous });
+      },
     });
   }
 
   /** State of the breaker. */
   get breaker(): CircuitState {
     return this.#breaker.state;
+  }
+
+  /** Since when the breaker is closed, or is not, in ms since 1970. */
+  get breakerSinceMs(): number {
+    return this.#breakerSinceMs;
   }
 
   /**

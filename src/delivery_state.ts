@@ -83,6 +83,8 @@ export interface DeliveryStats extends LedgerCounts {
   readonly gapBytes: number;
   /** State of the breaker. */
   readonly breaker: CircuitState;
+  /** Since when it is closed, or is not, in ms since 1970. */
+  readonly breakerSinceMs: number;
   /** How long it waits until it tries again, in ms; 0 when it does not wait. */
   readonly nextAttemptMs: number;
   /** Calls of the sink. */

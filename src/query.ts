@@ -108,6 +108,13 @@ export {
   type TraceComparison,
 } from "./query/compare.ts";
 export {
+  listPartitions,
+  PARTITION_QUERY,
+  type PartitionList,
+  type PartitionQuery,
+  type StoredPartition,
+} from "./query/partitions.ts";
+export {
   METRIC_QUERY,
   type MetricAnswer,
   type MetricLine,

@@ -17,6 +17,7 @@ const position = z.string();
 const lastError = z.object({ message: z.string(), at: z.string() }).nullable();
 
 const SCHEMA = z.object({
+  retentionDays: count,
   received: counts,
   rejected: counts,
   duplicates: counts,
@@ -69,6 +70,7 @@ const SCHEMA = z.object({
     state: z.string(),
     paused: z.boolean(),
     breaker: z.string(),
+    breakerSinceMs: count,
     nextAttemptMs: count,
     position,
     lagBytes: count,

@@ -47,6 +47,7 @@ export const NUMBERS: AdapterStats = {
     gapBytes: 0n,
     failedWrites: 4,
   },
+  retentionDays: 30,
   tail: { followers: 2, skipped: 8, dropped: 21 },
   deadLetters: {
     letters: 2,
@@ -68,6 +69,7 @@ export const NUMBERS: AdapterStats = {
       lagSeconds: 0,
       gapBytes: 0,
       breaker: "CLOSED",
+      breakerSinceMs: 1_769_850_000_000,
       nextAttemptMs: 0,
       attempts: 9,
       failures: 0,
@@ -90,6 +92,7 @@ export const NUMBERS: AdapterStats = {
       lagSeconds: 90.5,
       gapBytes: 2048,
       breaker: "OPEN",
+      breakerSinceMs: 1_769_860_700_000,
       nextAttemptMs: 12_500,
       attempts: 30,
       failures: 7,

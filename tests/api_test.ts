@@ -94,6 +94,7 @@ const QUESTIONS: Record<string, string[]> = {
   "/api/metrics/{metric}": [
     `/api/metrics/latency?${RANGE}&stepMs=3600000&function=max&groupBy=service&groupBy=resource.a`,
   ],
+  "/api/partitions": ["/api/partitions", "/api/partitions?signal=logs&limit=1"],
   "/api/exemplars": [`/api/exemplars?metric=latency&${RANGE}`],
 };
 

@@ -311,9 +311,11 @@ Deno.test("the breaker opens after failures in a row, lets one probe through, an
     delivery.start();
     await until(() => stats().state === "waiting");
     assert.deepEqual([stats().breaker, stats().nextAttemptMs], ["CLOSED", 1_000]);
+    const since = stats().breakerSinceMs;
     await time.pass(1_000);
     await until(() => sink.calls.length === 2);
     await settled();
+    assert.equal(stats().breakerSinceMs, since + 1_000);
     assert.deepEqual([stats().breaker, stats().nextAttemptMs], ["OPEN", 60_000]);
     await append(2);
     await time.pass(59_999);
@@ -321,12 +323,14 @@ Deno.test("the breaker opens after failures in a row, lets one probe through, an
     await time.pass(1);
     await until(() => sink.calls.length === 3);
     await settled();
-    // The probe has failed.
+    // The probe has failed: it is open since before.
     assert.deepEqual([stats().breaker, stats().nextAttemptMs], ["OPEN", 60_000]);
+    assert.equal(stats().breakerSinceMs, since + 1_000);
     await time.pass(60_000);
     await delivery.drain();
     assert.deepEqual(sink.calls, [[1], [1], [1, 2], [1, 2]]);
     assert.deepEqual([stats().breaker, stats().nextAttemptMs, stats().failures], ["CLOSED", 0, 3]);
+    assert.equal(stats().breakerSinceMs, since + 121_000);
     assert.deepEqual(
       events.flatMap((event) => event.kind === "breaker" ? [event.state] : []),
       ["OPEN", "HALF_OPEN", "OPEN", "HALF_OPEN", "CLOSED"],

@@ -10,6 +10,7 @@ import {
   getServiceGraph,
   groupErrors,
   listOperations,
+  listPartitions,
   listServices,
   QueryError,
   searchLogs,
@@ -83,6 +84,33 @@ for (const [driver, database] of stores) {
       new Map([...counts].map(([key, { length }]) => [key, length])),
     );
     assert.deepEqual((await listOperations(database, { service: "'--" })).operations, []);
+  });
+
+  Deno.test(`partitions are listed, latest first, the default ones before: ${driver}`, async () => {
+    const tables = { traces: "spans", logs: "logs", metrics: "metric_points" };
+    const { partitions, hasMorePartitions } = await listPartitions(database);
+    assert.equal(hasMorePartitions, false);
+    assert.deepEqual(
+      partitions.filter(({ since }) => since === undefined).map(({ name }) => name),
+      ["logs_default", "metric_points_default", "spans_default"],
+    );
+    const spans = partitions.filter(({ signal, since }) => signal === "traces" && since);
+    assert.ok(spans.length > 1);
+    for (const [at, { name, since, until, bytes }] of spans.entries()) {
+      assert.ok(name.startsWith(`${tables.traces}_`) && since! < until! && bytes > 0);
+      assert.ok(at === 0 || until! <= spans[at - 1]!.since!);
+      // The range of the table itself, as its own rows have to keep to it.
+      const [row] = await database.query<{ fits: boolean }>(
+        `select otel_data.partition_range($1::regclass) = tstzrange(
+           otel_data.to_timestamptz($2::bigint), otel_data.to_timestamptz($3::bigint)) as fits`,
+        [`otel_data.${name}`, since!, until!],
+      );
+      assert.equal(row!.fits, true, name);
+    }
+    const latest = await listPartitions(database, { signal: "traces", limit: 2 });
+    assert.deepEqual(latest.hasMorePartitions, true);
+    assert.deepEqual(latest.partitions.map(({ name }) => name), ["spans_default", spans[0]!.name]);
+    await assert.rejects(listPartitions(database, { limit: 0 }), QueryError);
   });
 
   Deno.test(`requests are counted by service and operation, over time: ${driver}`, async () => {

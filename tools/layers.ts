@@ -151,6 +151,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "query/error_groups.ts",
       "query/similar.ts",
       "query/compare.ts",
+      "query/partitions.ts",
       "query.ts",
       "history_pages.ts",
       "history.ts",
