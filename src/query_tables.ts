@@ -11,6 +11,7 @@ import type {
   LOG_COUNTS,
   METRIC_ANSWER,
   METRIC_PAGE,
+  PARTITION_LIST,
   REQUEST_COUNTS,
   SERVICE_GRAPH,
   SERVICE_LIST,
@@ -159,6 +160,16 @@ const exemplars: Shown<z.output<typeof FOUND_EXEMPLARS>["exemplars"][number]> = 
   attributes: attributesOf([...row.attributes, ...row.filteredAttributes]),
 }];
 
+const partitions: Shown<z.output<typeof PARTITION_LIST>["partitions"][number]> = (row) => [{
+  signal: row.signal,
+  since: row.since === undefined ? "" : timeOf(row.since),
+  until: row.until === undefined ? "" : timeOf(row.until),
+  rows: row.rowsEstimate,
+  bytes: row.bytes,
+  sealed: row.sealed ? "yes" : "no",
+  name: row.name,
+}];
+
 // deno-lint-ignore no-explicit-any -- each takes the rows of its question
 const SHOWN: Readonly<Record<string, Shown<any>>> = {
   traces,
@@ -172,6 +183,7 @@ const SHOWN: Readonly<Record<string, Shown<any>>> = {
   metrics,
   metric,
   exemplars,
+  partitions,
 };
 
 function timeOf(nanos: string): string {

@@ -43,6 +43,7 @@ const ASKED: Record<string, string[]> = {
   metrics: RANGE,
   metric: ["latency", "--step", "1h", "--function", "max", ...RANGE],
   exemplars: ["--metric", "latency", ...RANGE],
+  partitions: ["--signal", "traces"],
 };
 
 async function asked(asker: Asker, name: string, args: string[], json: boolean) {

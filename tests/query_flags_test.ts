@@ -26,7 +26,7 @@ Deno.test("every path of the API is a question, and a trace is one of the traces
   assert.deepEqual(
     QUESTIONS.map(({ name }) => name),
     "services operations requests service-graph errors traces trace similar-traces compared-traces "
-      .concat("logs log-counts metrics metric exemplars").split(" "),
+      .concat("logs log-counts metrics metric exemplars partitions").split(" "),
   );
   assert.equal(QUESTIONS.length, API_QUERIES.length);
 });
@@ -124,7 +124,7 @@ Deno.test("what cannot be is refused with the flag and its value", () => {
     "Cannot read the command line: --kind belongs to query, not to stats",
   );
   refused("query sevices", /^Cannot read the command line: query takes sql .*services.*"sevices"$/);
-  refused("query", /^Cannot read the command line: query takes sql .*exemplars$/);
+  refused("query", /^Cannot read the command line: query takes sql .*partitions$/);
 });
 
 Deno.test("options are the same again as parameters of a URL", () => {
