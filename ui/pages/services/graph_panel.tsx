@@ -36,15 +36,7 @@ export function GraphPanel(
   const edges = answer.data.value?.edges ?? [];
   return (
     <>
-      <form
-        class="bar"
-        role="search"
-        onSubmit={(event) => {
-          event.preventDefault();
-          const first = namesOf(edges).find(found);
-          if (first !== undefined) choose(first);
-        }}
-      >
+      <div class="bar" role="search">
         <h2>Who calls whom</h2>
         <span class="grow" />
         <label>
@@ -54,6 +46,10 @@ export function GraphPanel(
             type="search"
             placeholder="Find a service"
             value={find}
+            onKeyDown={({ key }) => {
+              const first = namesOf(edges).find(found);
+              if (key === "Enter" && first !== undefined) choose(first);
+            }}
             onInput={({ currentTarget: { value } }) =>
               setParameters({ find: value }, { replace: true })}
           />
@@ -81,7 +77,7 @@ export function GraphPanel(
               setParameters({ calls: value }, { replace: true })}
           />
         </label>
-      </form>
+      </div>
       <Panel answer={answer} label="Service graph" class="graph-panel">
         {(graph) => (
           <Graph

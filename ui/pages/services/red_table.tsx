@@ -73,7 +73,7 @@ export function RedTable(props: RedTableProps): JSX.Element {
                 </th>
               );
             })}
-            <th scope="col">Over time</th>
+            {counts.stepMs !== undefined && <th scope="col">Over time</th>}
           </tr>
         </thead>
         <tbody>
@@ -88,9 +88,11 @@ export function RedTable(props: RedTableProps): JSX.Element {
               {[group.p50Ns, group.p90Ns, group.p99Ns].map((ns, at) => (
                 <td key={at} class="num" title={`${ns} ns`}>{duration(Number(ns))}</td>
               ))}
-              <td>
-                {group.steps && <Sparkline steps={group.steps} counts={counts} max={max} />}
-              </td>
+              {group.steps && (
+                <td>
+                  <Sparkline steps={group.steps} counts={counts} max={max} />
+                </td>
+              )}
             </tr>
           ))}
         </tbody>

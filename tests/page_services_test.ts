@@ -1,0 +1,167 @@
+/** The page of services, in Chromium over a collector with the traffic of a shop. */
+
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { browserTest } from "./browser.ts";
+import { startCollector } from "./collector_process.ts";
+import { CALLS, sendTraffic } from "./page_traffic.ts";
+import { drivers, testDatabase } from "./postgres.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
+
+const TRACES = 30;
+const database = drivers.includes("postgres") ? await testDatabase("postgres") : undefined;
+const folder = await temporaryFolder();
+const collector = await startCollector({
+  dataDir: folder.path,
+  ...database === undefined ? {} : { env: { DATABASE_URL: database.url } },
+});
+await sendTraffic(collector.url, TRACES);
+await stored(collector.url);
+
+Deno.test.afterAll(async () => {
+  await collector[Symbol.asyncDispose]();
+  await database?.[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+async function stored(url: string): Promise<void> {
+  while (true) {
+    const { destinations: [storage] } = await (await fetch(`${url}/api/stats`)).json();
+    if (storage.pending.traces === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const SERVICES = [...new Set(CALLS.flat())].sort();
+const red = (page: Page) => page.getByRole("group", { name: "Requests by Service" });
+const graph = (page: Page) => page.getByRole("group", { name: /^Service graph;/ });
+const names = (page: Page) => red(page).locator("tbody th").allTextContents();
+const nodes = (page: Page) =>
+  graph(page).getByRole("button").evaluateAll((all) =>
+    all.map((one) => one.getAttribute("aria-label")!.split(":")[0])
+  );
+
+browserTest(
+  "each service has its requests, errors and durations, sorted as the address says",
+  async (open) => {
+    const page = await open(`${collector.url}/services`);
+    await red(page).getByRole("row").nth(SERVICES.length).waitFor();
+    assert.deepEqual((await names(page)).toSorted(), SERVICES);
+    const payments = red(page).getByRole("row", { name: /payments/ });
+    const cells = await payments.getByRole("cell").allTextContents();
+    assert.equal(cells[0], String(TRACES));
+    // Of every tenth trace.
+    assert.equal(cells[2]!.trim(), "10.0%");
+    assert.match(cells[3]!, /^\d+\.\dms$/);
+    assert.equal(await payments.locator("svg.sparkline").count(), 1);
+
+    await red(page).getByRole("button", { name: "Errors" }).click();
+    assert.equal((await names(page))[0], "payments");
+    assert.match(page.url(), /sort=errors/);
+    await red(page).getByRole("button", { name: "Service" }).click();
+    assert.deepEqual(await names(page), SERVICES);
+    await red(page).getByRole("button", { name: "Service" }).click();
+    assert.deepEqual(await names(page), SERVICES.toReversed());
+    await page.reload();
+    await red(page).getByRole("row").nth(SERVICES.length).waitFor();
+    assert.deepEqual(await names(page), SERVICES.toReversed());
+    assert.equal(await red(page).locator("th[aria-sort=descending]").innerText(), "Service");
+  },
+);
+
+browserTest("who calls stands left of who is called, and a table says the same", async (open) => {
+  const page = await open(`${collector.url}/services`);
+  const left = async (name: string) => {
+    const box = await graph(page).getByRole("button", { name: new RegExp(`^${name}:`) })
+      .boundingBox();
+    return box!.x + box!.width;
+  };
+  await graph(page).waitFor();
+  for (const [caller, callee] of CALLS) assert.ok(await left(caller) < await left(callee));
+  const rows = page.getByRole("group", { name: "Calls" }).locator("tbody tr");
+  const told = await rows.evaluateAll((all) =>
+    all.map((row) => [...row.children].slice(0, 3).map((cell) => cell.textContent))
+  );
+  assert.deepEqual(
+    told.toSorted(),
+    CALLS.map(([caller, callee]) => [caller, callee, String(TRACES)]).toSorted(),
+  );
+  await graph(page).getByRole("button", { name: /payments: 30 calls .*10\.0% errors/ }).waitFor();
+});
+
+browserTest(
+  "a service is found, chosen by key, and drawn with its neighbours; a reload keeps that",
+  async (open) => {
+    const page = await open(`${collector.url}/services`);
+    await graph(page).waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("CAR");
+    await graph(page).locator(".found", { hasText: "cart" }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Depth").selectOption("1");
+    for (const time of ["now", "after a reload"]) {
+      await page.getByText("2 of 6 connections, around cart.").waitFor();
+      assert.deepEqual((await nodes(page)).toSorted(), ["api", "cart", "redis"], time);
+      const operations = page.getByRole("group", { name: "Requests by Operation" });
+      await operations.getByText("cart.write").waitFor();
+      assert.deepEqual(
+        (await operations.locator("tbody th").allTextContents()).toSorted(),
+        ["cart.read", "cart.write"],
+      );
+      await page.reload();
+    }
+    await page.getByRole("heading", { name: "cart" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("heading", { name: "cart" }).waitFor({ state: "detached" });
+    await page.goto(`${collector.url}/services?calls=${TRACES + 1}`);
+    await page.getByText("No connection has so many calls.").waitFor();
+    await page.getByRole("button", { name: "Show all" }).click();
+    await graph(page).waitFor();
+  },
+);
+
+browserTest("an error keeps what is shown, and a range without requests says so", async (open) => {
+  const page = await open(`${collector.url}/services`);
+  await red(page).waitFor();
+  let fails = true;
+  await page.route("**/api/requests?*", (route) =>
+    fails
+      ? route.fulfill({
+        status: 500,
+        contentType: "application/problem+json",
+        body: JSON.stringify({ detail: "the disk <script>alert(1)</script> is gone" }),
+      })
+      : route.continue());
+  await page.keyboard.press("r");
+  const alert = page.getByRole("alert");
+  await alert.getByText("500: the disk <script>alert(1)</script> is gone").waitFor();
+  assert.deepEqual((await names(page)).toSorted(), SERVICES);
+  fails = false;
+  await alert.getByRole("button", { name: "Retry" }).click();
+  await alert.waitFor({ state: "detached" });
+
+  await page.goto(
+    `${collector.url}/services?since=2000-01-01T00:00:00Z&until=2000-01-02T00:00:00Z`,
+  );
+  await page.getByText("No request began in this time range").waitFor();
+  await page.getByRole("button", { name: "Widen the range" }).click();
+  assert.doesNotMatch(page.url(), /since=2000-01-01T00/);
+});
+
+browserTest("two hundred services are drawn around one", async (open) => {
+  const page = await open(`${collector.url}/logs`);
+  await page.route("**/api/service-graph?*", (route) => {
+    const edges = Array.from({ length: 200 }, (_, n) => ({
+      from: `s${n}`,
+      to: `s${n + 1}`,
+      calls: n === 7 ? 1_000_000 : 1_000 - n,
+      errors: 0,
+      p50Ns: "1000",
+      p99Ns: "2000",
+    }));
+    return route.fulfill({ json: { range: { since: "0", until: "1" }, edges } });
+  });
+  await page.goto(`${collector.url}/services`);
+  await page.getByText("There are too many services to draw them all").waitFor();
+  assert.deepEqual((await nodes(page)).toSorted(), ["s6", "s7", "s8"]);
+});
