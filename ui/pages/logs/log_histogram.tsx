@@ -1,0 +1,175 @@
+/** How many log records there are over the whole range; dragging over it zooms. */
+
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useCallback } from "preact/hooks";
+import { useAnswer } from "../../frame/answer.ts";
+import type { LogCounts } from "../../frame/answers.ts";
+import { get } from "../../frame/api.ts";
+import { Drawing } from "../../frame/drawing.tsx";
+import { count, time, utc } from "../../frame/format.ts";
+import { useKeys } from "../../frame/keys.ts";
+import { Panel } from "../../frame/panel.tsx";
+import { type Range, range, rangeKey, rangeParameters, setRange } from "../../frame/range.ts";
+import { color } from "../../frame/theme.ts";
+import { logQuery, logQueryKey } from "./log_query.ts";
+
+const HEIGHT = 64;
+/** What is dragged less far is a click. */
+const DRAG_PIXELS = 4;
+
+/** Ranges that were zoomed from, the latest last. */
+const zoomedFrom: Range[] = [];
+
+/** Zooms; it can be undone. */
+export function zoomTo(to: Range): void {
+  zoomedFrom.push(range.peek());
+  setRange(to);
+}
+
+/** Goes back to the range before the last zoom. */
+export function undoZoom(): void {
+  const before = zoomedFrom.pop();
+  if (before !== undefined) setRange(before);
+}
+
+/** Counts of what the address asks for; `told` gets how many there are in all. */
+export function LogHistogram({ told }: { readonly told: (total: number) => void }): JSX.Element {
+  const parameters = { ...logQuery.value, ...rangeParameters() };
+  const answer = useAnswer<LogCounts>(`${logQueryKey.value} ${rangeKey()}`, async (signal) => {
+    const counts = await get<LogCounts>("/api/log-counts", parameters, signal);
+    told(stepsOf(counts).reduce((sum, step) => sum + step.count, 0));
+    return counts;
+  });
+  useKeys([{ key: "Backspace", about: "Undo the zoom", act: undoZoom }]);
+  return (
+    <Panel answer={answer} label="Log records over time" class="log-histogram">
+      {(counts) => <Bars counts={counts} />}
+    </Panel>
+  );
+}
+
+interface Step {
+  readonly since: string;
+  readonly until: string;
+  readonly count: number;
+}
+
+function stepsOf({ steps, stepMs, range: { until } }: LogCounts): Step[] {
+  const stepNs = BigInt(stepMs) * 1_000_000n;
+  return steps.map(({ since, counts }) => {
+    const end = BigInt(since) + stepNs;
+    return {
+      since,
+      until: String(end < BigInt(until) ? end : BigInt(until)),
+      count: Object.values(counts).reduce((sum, one) => sum + (one ?? 0), 0),
+    };
+  });
+}
+
+function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
+  const steps = stepsOf(counts);
+  const since = BigInt(counts.range.since);
+  const lengthNs = Number(BigInt(counts.range.until) - since);
+  const most = Math.max(1, ...steps.map((step) => step.count));
+  const dragged = useSignal<readonly [number, number] | undefined>(undefined);
+  const pointed = useSignal<Step | undefined>(undefined);
+  const part = (nanos: string) => Number(BigInt(nanos) - since) / lengthNs;
+
+  const draw = useCallback(
+    (context: CanvasRenderingContext2D, width: number, height: number) => {
+      context.fillStyle = color("--line");
+      context.fillRect(0, height - 1, width, 1);
+      context.fillStyle = color("--accent");
+      for (const step of steps) {
+        if (step.count === 0) continue;
+        const from = Math.round(part(step.since) * width);
+        const to = Math.round(part(step.until) * width);
+        const high = Math.max(2, Math.round(step.count / most * (height - 2)));
+        context.fillRect(from, height - 1 - high, Math.max(1, to - from - 1), high);
+      }
+    },
+    [counts],
+  );
+  const partAt = (event: PointerEvent): number => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+  };
+  const nanosAt = (at: number) => String(since + BigInt(Math.round(at * lengthNs)));
+  const [from, to] = dragged.value ?? [0, 0];
+  const step = pointed.value;
+  return (
+    <>
+      <div
+        class="brush"
+        onPointerDown={(event) => {
+          if (event.button !== 0) return;
+          event.currentTarget.setPointerCapture(event.pointerId);
+          dragged.value = [partAt(event), partAt(event)];
+        }}
+        onPointerMove={(event) => {
+          const at = partAt(event);
+          pointed.value = steps.findLast(({ since }) => part(since) <= at);
+          if (dragged.value !== undefined) dragged.value = [dragged.value[0], at];
+        }}
+        onPointerLeave={() => pointed.value = undefined}
+        onPointerCancel={() => dragged.value = undefined}
+        onPointerUp={(event) => {
+          const [a, b] = dragged.value ?? [0, 0];
+          dragged.value = undefined;
+          if (Math.abs(b - a) * event.currentTarget.clientWidth < DRAG_PIXELS) return;
+          zoomTo({ since: nanosAt(Math.min(a, b)), until: nanosAt(Math.max(a, b)) });
+        }}
+      >
+        <Drawing
+          draw={draw}
+          height={HEIGHT}
+          label={`At most ${count(most)} log records in ${counts.stepMs / 1000} s`}
+        />
+        {dragged.value && (
+          <div
+            class="brush-chosen"
+            style={{
+              left: `${Math.min(from, to) * 100}%`,
+              width: `${Math.abs(to - from) * 100}%`,
+            }}
+          />
+        )}
+      </div>
+      <p class="axis muted">
+        <span title={utc(counts.range.since)}>{time(counts.range.since).slice(0, 19)}</span>
+        <span class="data">
+          {step === undefined
+            ? `highest ${count(most)}`
+            : `${time(step.since).slice(11, 19)}: ${step.count.toLocaleString("en")}`}
+        </span>
+        <span title={utc(counts.range.until)}>{time(counts.range.until).slice(0, 19)}</span>
+      </p>
+      <details class="as-table">
+        <summary>As a table</summary>
+        <div class="as-table-body" tabIndex={0} role="group" aria-label="Counts">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">From</th>
+                <th scope="col">Records</th>
+                <th />
+              </tr>
+            </thead>
+            <tbody>
+              {steps.filter(({ count }) => count > 0).map((step) => (
+                <tr key={step.since}>
+                  <td class="data" title={utc(step.since)}>{time(step.since)}</td>
+                  <td class="num">{step.count.toLocaleString("en")}</td>
+                  <td>
+                    <button type="button" class="quiet" onClick={() => zoomTo(step)}>Zoom</button>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </details>
+    </>
+  );
+}
