@@ -20,7 +20,7 @@ export interface RowsProps {
   /** The row that has to be there and in sight; it is scrolled to when it changes. */
   readonly active?: number | undefined;
   /** Gets what scrolls. */
-  readonly scroller?: RefObject<HTMLDivElement>;
+  readonly scroller?: RefObject<HTMLDivElement | null>;
   readonly onScroll?: (first: number, last: number) => void;
   readonly class?: string;
   readonly role?: "list" | "grid" | "treegrid";

@@ -29,7 +29,7 @@ export function LogRows(
     /** The key of the record that is open. */
     readonly chosen: string;
     readonly open: (index: number) => void;
-    readonly scroller?: RefObject<HTMLDivElement>;
+    readonly scroller?: RefObject<HTMLDivElement | null>;
     readonly onScroll?: (first: number, last: number) => void;
     readonly showDate?: boolean;
   },

@@ -1,0 +1,271 @@
+/** The page of logs, in Chromium over a collector. */
+
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { browserTest } from "./browser.ts";
+import { startCollector } from "./collector_process.ts";
+import { drivers, testDatabase } from "./postgres.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
+
+const database = drivers.includes("postgres") ? await testDatabase("postgres") : undefined;
+const folder = await temporaryFolder();
+const collector = await startCollector({
+  dataDir: folder.path,
+  ...database === undefined ? {} : { env: { DATABASE_URL: database.url } },
+});
+addEventListener("unload", () => collector.signal("SIGKILL"));
+
+const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+const SPAN_ID = "b7ad6b7169203331";
+/** Half an hour ago. */
+const MIDDLE = BigInt(Date.now() - 1_800_000) * 1_000_000n;
+const SECOND = 1_000_000_000n;
+const HOSTILE = "<script>document.title = 'broken'</script><img src=x onerror=alert(1)>";
+
+interface Line {
+  readonly at: bigint;
+  readonly text: string;
+  readonly severity?: number;
+  readonly traced?: boolean;
+}
+
+/** Sends log records of a service, in one scope. */
+async function send(service: string, scope: string, lines: readonly Line[]): Promise<void> {
+  const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });
+  const response = await fetch(`${collector.url}/v1/logs`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      resourceLogs: [{
+        resource: { attributes: [text("service.name", service), text("host.name", "web-1")] },
+        scopeLogs: [{
+          scope: { name: scope },
+          logRecords: lines.map(({ at, text: body, severity = 9, traced = false }) => ({
+            timeUnixNano: String(at),
+            severityNumber: severity,
+            body: { stringValue: body },
+            attributes: [text("order.id", body.slice(-3)), text("<b>key</b>", HOSTILE)],
+            ...traced ? { traceId: TRACE_ID, spanId: SPAN_ID } : {},
+          })),
+        }],
+      }],
+    }),
+  });
+  assert.equal(response.status, 200);
+  await response.body?.cancel();
+}
+
+/** Waits until everything that was sent is stored. */
+async function stored(): Promise<void> {
+  while (true) {
+    const { destinations: [storage] } = await (await fetch(`${collector.url}/api/stats`)).json();
+    if (storage.pending.logs === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+await send("shop", "orders", [
+  // One each second around the middle: the order that failed is number 600.
+  ...Array.from({ length: 1_200 }, (_, n): Line => ({
+    at: MIDDLE + BigInt(n - 600) * SECOND,
+    text: n === 600 ? "payment declined for order 600" : `order shipped ${n}`,
+    severity: n === 600 ? 17 : n % 2 === 0 ? 5 : 9,
+    traced: n === 600,
+  })),
+]);
+await send("shop", "other scope", [{ at: MIDDLE + 1n, text: "of another scope" }]);
+await send("mail", "orders", [
+  { at: MIDDLE + 2n, text: "of another service" },
+  { at: MIDDLE + 1_000n * SECOND, text: HOSTILE, severity: 13 },
+]);
+await stored();
+
+const rows = (page: Page) =>
+  page.getByRole("grid", { name: "Log records", exact: true }).getByRole("row");
+const found = async (page: Page, count: number) => {
+  await page.getByRole("status").filter({
+    hasText: new RegExp(`^${count.toLocaleString("en")}\\D`),
+  })
+    .waitFor();
+};
+const parametersOf = (page: Page) => Object.fromEntries(new URL(page.url()).searchParams);
+
+browserTest(
+  "words, a filter, severity and service narrow logs, and stand in the address",
+  async (open) => {
+    const page = await open(`${collector.url}/logs`);
+    await page.getByText("500 of 1,203 records").waitFor();
+    // The page holds only the rows in sight.
+    assert.ok(await rows(page).count() < 100);
+
+    await page.getByLabel("Words in the message").fill("declined PAYMENT");
+    await page.keyboard.press("Enter");
+    await found(page, 1);
+    assert.match((await rows(page).allInnerTexts())[0]!, /ERROR\s+shop\s+payment declined/);
+    assert.deepEqual(parametersOf(page), { text: "declined PAYMENT" });
+    await page.reload();
+    await found(page, 1);
+    assert.equal(await page.getByLabel("Words in the message").inputValue(), "declined PAYMENT");
+    await page.goBack();
+    await page.getByText("500 of 1,203 records").waitFor();
+
+    await page.getByLabel("Severity").selectOption({ label: "Warn and above" });
+    await found(page, 2);
+    await page.getByLabel("Service").selectOption("mail");
+    await found(page, 1);
+    await page.goto(`${collector.url}/logs`);
+    await page.locator("body").press("/");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type('order.id = "007"');
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "No log records" }).waitFor();
+    await page.getByRole("link", { name: "Clear the filters" }).click();
+    await page.getByText("500 of 1,203 records").waitFor();
+  },
+);
+
+browserTest("rows that are scrolled to are asked for", async (open) => {
+  const page = await open(`${collector.url}/logs`);
+  await page.getByText("500 of 1,203 records").waitFor();
+  await page.locator("body").press("End");
+  await page.getByText("1,000 of 1,203 records").waitFor();
+  await page.locator("body").press("End");
+  await found(page, 1_203);
+  await page.locator("body").press("End");
+  await rows(page).filter({ hasText: /order shipped 0$/ }).waitFor();
+});
+
+browserTest("dragging over the histogram zooms, and Backspace undoes it", async (open) => {
+  const page = await open(`${collector.url}/logs`);
+  await page.getByText("500 of 1,203 records").waitFor();
+  const box = (await page.locator(".brush").boundingBox())!;
+  const at = (part: number) => [box.x + box.width * part, box.y + 20] as const;
+  await page.mouse.move(...at(0.45));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.5), { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(/since=\d+&until=\d+/);
+  const { since, until } = parametersOf(page);
+  const seconds = Number(BigInt(until!) - BigInt(since!)) / 1e9;
+  assert.ok(Math.abs(seconds - 180) < 10, `${seconds} s`);
+  const all = await (await fetch(
+    `${collector.url}/api/logs?since=${since}&until=${until}&limit=1000`,
+  )).json();
+  await found(page, all.logs.length);
+  await page.locator("body").press("Backspace");
+  await page.getByText("500 of 1,203 records").waitFor();
+  assert.deepEqual(parametersOf(page), {});
+
+  // The same by keyboard alone.
+  await page.getByText("As a table").click();
+  const first = page.getByRole("group", { name: "Counts" }).getByRole("button").first();
+  await first.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/since=\d+&until=\d+/);
+});
+
+browserTest(
+  "a record's context has neither the query nor the severity, and shows the record",
+  async (open) => {
+    const page = await open(`${collector.url}/logs?text=declined&minSeverity=17`);
+    await found(page, 1);
+    await page.locator("body").press("j");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Show what was logged around it" }).click();
+    const context = page.getByRole("grid", { name: "Log records around it" });
+    const anchor = context.locator("[aria-selected=true]");
+    await anchor.waitFor();
+    assert.ok(await anchor.isVisible());
+    assert.match(await anchor.innerText(), /payment declined for order 600/);
+    assert.equal(await context.getAttribute("aria-rowcount"), "101");
+    const texts = await context.getByRole("row").allInnerTexts();
+    assert.ok(texts.some((text) => /DEBUG\s+order shipped 598/.test(text)), texts.join("\n"));
+    assert.ok(texts.some((text) => /INFO\s+order shipped 601/.test(text)));
+    assert.ok(!texts.some((text) => text.includes("of another")));
+
+    // A new tab shows the same.
+    const again = await open(page.url());
+    await again.getByRole("grid", { name: "Log records around it" }).locator("[aria-selected=true]")
+      .waitFor();
+    await again.getByRole("link", { name: "Open its trace" }).click();
+    await again.waitForURL(new RegExp(`/traces/${TRACE_ID}\\?span=${SPAN_ID}`));
+  },
+);
+
+browserTest("markup in messages and attributes is shown as text", async (open) => {
+  const page = await open(`${collector.url}/logs?service=mail&minSeverity=13`);
+  await found(page, 1);
+  await rows(page).first().click();
+  const details = page.getByRole("complementary", { name: "Details" });
+  await details.getByRole("rowheader", { name: "<b>key</b>" }).waitFor();
+  assert.equal(await details.locator("pre").innerText(), HOSTILE);
+  assert.equal(await page.title(), "Logs · OTel");
+  assert.equal(await page.locator("main img, main script").count(), 0);
+});
+
+browserTest(
+  "the live tail shows what arrives; it stops for who reads, and goes on",
+  async (open) => {
+    const page = await open(`${collector.url}/logs?live=1&minSeverity=13`);
+    await page.getByText("● Live").waitFor();
+    const now = () => BigInt(Date.now()) * 1_000_000n;
+    const warn = (from: number, count: number) =>
+      send(
+        "live",
+        "orders",
+        Array.from({ length: count }, (_, n) => ({
+          at: now(),
+          text: `arrived ${from + n}`,
+          severity: n % 2 === 0 ? 13 : 9,
+        })),
+      );
+    const tail = page.getByRole("grid", { name: "Log records as they arrive" });
+    await warn(0, 200);
+    await tail.getByText("arrived 198").waitFor();
+    assert.equal(await tail.getAttribute("aria-rowcount"), "100");
+
+    await tail.getByText("arrived 198").click();
+    await page.getByRole("complementary", { name: "Details" }).waitFor();
+    await warn(200, 20);
+    await page.getByRole("button", { name: "Paused · 10 new · Resume" }).click();
+    await tail.getByText("arrived 218").waitFor();
+    assert.equal(await page.getByRole("complementary", { name: "Details" }).count(), 0);
+
+    await tail.hover();
+    await page.mouse.wheel(0, 600);
+    await page.getByRole("button", { name: "Paused · 0 new · Resume" }).waitFor();
+    await warn(300, 20);
+    const resume = page.getByRole("button", { name: "Paused · 10 new · Resume" });
+    await resume.waitFor();
+    assert.equal(await tail.getByText("arrived 318").count(), 0);
+    await page.locator("body").press("p");
+    await tail.getByText("arrived 318").waitFor();
+
+    await page.getByRole("button", { name: "Clear" }).click();
+    await page.getByText("What arrives from now on is shown here.").waitFor();
+    await warn(400, 2);
+    await tail.getByText("arrived 400").waitFor();
+    assert.equal(await tail.getAttribute("aria-rowcount"), "1");
+  },
+);
+
+browserTest(
+  "an API that fails leaves what was shown, says why and is asked again",
+  async (open) => {
+    const page = await open(`${collector.url}/logs`);
+    await page.getByText("500 of 1,203 records").waitFor();
+    await page.route(/\/api\/logs\?/, (route) =>
+      route.fulfill({
+        status: 500,
+        contentType: "application/json",
+        body: '{"detail":"disk is full"}',
+      }));
+    await page.locator("body").press("r");
+    const alert = page.getByRole("alert");
+    await alert.getByText("500: disk is full").waitFor();
+    assert.ok(await rows(page).first().isVisible());
+    await page.unroute(/\/api\/logs\?/);
+    await alert.getByRole("button", { name: "Retry" }).click();
+    await alert.waitFor({ state: "detached" });
+  },
+);
