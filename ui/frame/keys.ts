@@ -36,6 +36,7 @@ export function listenToKeys(): void {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.key !== "Escape" && isTyping(event.target as Element)) return;
+    if (event.key === "Enter" && isActivated(event.target as Element)) return;
     const before = performance.now() - pairedMs < PAIR_MS ? paired : "";
     paired = "";
     const name = before + event.key;
@@ -53,4 +54,9 @@ export function listenToKeys(): void {
 function isTyping(element: Element): boolean {
   return element.matches?.("input:not([type=checkbox]), textarea, select, [contenteditable]") ??
     false;
+}
+
+/** Whether it does something by itself when Enter is pressed. */
+function isActivated(element: Element): boolean {
+  return element.matches?.("a, button, summary") ?? false;
 }

@@ -14,7 +14,7 @@ import { useRowKeys } from "./row_keys.ts";
 
 /** They, with the histogram's `total` above them. */
 export function FoundLogs({ total }: { readonly total: number | undefined }): JSX.Element {
-  const search = useLogSearch(false);
+  const search = useLogSearch();
   const logs = search.logs.value;
   const chosen = parameter("log");
   const active = useSignal(-1);

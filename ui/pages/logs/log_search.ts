@@ -4,8 +4,8 @@ import { batch, type ReadonlySignal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { type Answer, useAnswer } from "../../frame/answer.ts";
 import type { LogPage, StoredLog } from "../../frame/answers.ts";
-import { get } from "../../frame/api.ts";
-import { rangeKey, rangeParameters } from "../../frame/range.ts";
+import { get, type Parameters } from "../../frame/api.ts";
+import { range, rangeKey, rangeMs, rangeParameters } from "../../frame/range.ts";
 import { logQuery, logQueryKey } from "./log_query.ts";
 
 /** Records a page. */
@@ -25,10 +25,10 @@ export interface LogSearch {
   more(): void;
 }
 
-/** Asks for what the address says; nothing while `idle`. */
-export function useLogSearch(idle: boolean): LogSearch {
-  const key = idle ? undefined : `${logQueryKey.value} ${rangeKey()}`;
-  const parameters = { ...logQuery.value, ...rangeParameters(), limit: LIMIT };
+/** Asks for what the address says. */
+export function useLogSearch(): LogSearch {
+  const key = `${logQueryKey.value} ${rangeKey()}`;
+  const parameters = { ...logQuery.value, ...steadyRange(), limit: LIMIT };
   const answer = useAnswer<LogPage>(key, (signal) => get("/api/logs", parameters, signal));
   const pages = useMemo(() => new FurtherPages(), []);
   const page = answer.data.value;
@@ -45,18 +45,25 @@ export function useLogSearch(idle: boolean): LogSearch {
   };
 }
 
+/** The range so that it can be asked for again: a cursor is for the very same question. */
+function steadyRange(): Parameters {
+  const { since, until } = range.value;
+  if (until !== "" || !/^\d+[smhdw]$/.test(since)) return rangeParameters();
+  const [fromMs, toMs] = rangeMs(range.value);
+  return { lastMs: toMs - fromMs };
+}
+
 class FurtherPages {
   readonly logs = signal<readonly StoredLog[]>([]);
   readonly hasMore = signal(false);
   readonly error = signal<string | undefined>(undefined);
-  #parameters: Record<string, unknown> = {};
+  #parameters: Parameters = {};
   #cursor: string | undefined;
   #running: AbortController | undefined;
 
-  start(page: LogPage | undefined, parameters: Record<string, unknown>): void {
+  start(page: LogPage | undefined, parameters: Parameters): void {
     this.stop();
-    // A cursor is for the same question: `1h` would be another one by then.
-    this.#parameters = page === undefined ? parameters : { ...parameters, ...page.range };
+    this.#parameters = parameters;
     batch(() => {
       this.logs.value = [];
       this.#add(page);
@@ -71,7 +78,7 @@ class FurtherPages {
   more(): void {
     if (this.#cursor === undefined || this.#running !== undefined) return;
     const running = this.#running = new AbortController();
-    const parameters = { ...this.#parameters, cursor: this.#cursor } as Record<string, string>;
+    const parameters = { ...this.#parameters, cursor: this.#cursor };
     get<LogPage>("/api/logs", parameters, running.signal).then(
       (page) => this.#end(running, () => this.#add(page)),
       (error) => this.#end(running, () => this.error.value = error.message),
