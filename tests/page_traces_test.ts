@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { seriousFaults } from "./accessibility.ts";
 import { browserTest } from "./browser.ts";
 import { sendTraces, withCollector } from "./page_collector.ts";
 
@@ -233,6 +234,31 @@ browserTest(
       await page.getByLabel("Query").fill("operation = second");
       await page.getByLabel("Query").press("Enter");
       await page.getByRole("heading", { name: "No trace matches" }).waitFor();
+    });
+  },
+);
+
+browserTest(
+  "the page of traces has no serious fault of accessibility, light or dark",
+  async (open) => {
+    await withCollector(async ({ url }) => {
+      for (const colorScheme of ["light", "dark"] as const) {
+        const page = await open(url, { colorScheme });
+        await page.getByRole("heading", { name: "Nothing has arrived yet" }).waitFor();
+        assert.deepEqual(await seriousFaults(page), []);
+      }
+      await sendTraces(url, [
+        { service: "shop", operation: "GET /", durationMs: 5, calls: "cart" },
+        { service: "shop", operation: "POST /cart", durationMs: 5, isError: true },
+      ]);
+      for (const colorScheme of ["light", "dark"] as const) {
+        const page = await open(`${url}/traces`, { colorScheme });
+        await rowsOf(page, 2);
+        assert.deepEqual(await seriousFaults(page), []);
+        await page.goto(`${url}/traces?service=nobody`);
+        await page.getByRole("heading", { name: "No trace matches" }).waitFor();
+        assert.deepEqual(await seriousFaults(page), []);
+      }
     });
   },
 );

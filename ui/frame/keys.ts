@@ -1,7 +1,7 @@
 /** Keys: who listens to which. They are not heard while something is typed. */
 
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { preference } from "./preferences.ts";
 
 /** What a key does. */
@@ -20,7 +20,8 @@ export const disabledKeys = preference<string[]>("disabledKeys", []);
 
 /** Listens to keys as long as the component is there. */
 export function useKeys(list: readonly Key[], when: readonly unknown[] = []): void {
-  useEffect(() => {
+  // What can be seen is heard: not only once the browser has painted it.
+  useLayoutEffect(() => {
     keys.value = [...keys.peek(), ...list];
     return () => keys.value = keys.peek().filter((key) => !list.includes(key));
   }, when);

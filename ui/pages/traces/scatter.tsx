@@ -25,8 +25,10 @@ interface Box {
 
 /** The picture. */
 export function Scatter(
-  { found, slots }: {
+  { found, slots, isNewestFirst }: {
     readonly found: FoundTraces;
+    /** Whether what was not read yet is older. */
+    readonly isNewestFirst: boolean;
     readonly slots: ReadonlyMap<string, Slot>;
   },
 ): JSX.Element {
@@ -41,6 +43,8 @@ export function Scatter(
     traces.map(({ durationNs }) => Number(durationNs)),
   );
   const dots = dotsOf(traces, scale);
+  const last = found.hasMore && isNewestFirst ? traces.at(-1) : undefined;
+  const unreadMs = last && msOf(last.startUnixNano);
   useLayoutEffect(() => {
     const element = canvas.current!;
     const measure = () => width.value = element.clientWidth;
@@ -50,8 +54,8 @@ export function Scatter(
     return () => observer.disconnect();
   }, []);
   useLayoutEffect(() => {
-    if (width.value > 0) draw(canvas.current!, scale, dots, slots);
-  }, [found, slots, width.value, theme.value]);
+    if (width.value > 0) draw(canvas.current!, scale, dots, slots, unreadMs);
+  }, [found, slots, isNewestFirst, width.value, theme.value]);
 
   const place = (event: PointerEvent): [number, number] => {
     const { left, top } = canvas.current!.getBoundingClientRect();

@@ -42,18 +42,20 @@ export function dotAt(dots: readonly Dot[], x: number, y: number): Dot | undefin
   return nearest;
 }
 
-/** Draws it all. */
+/** Draws it all; what began before `unreadMs` was not read, and its place says so. */
 export function draw(
   canvas: HTMLCanvasElement,
   scale: ScatterScale,
   dots: readonly Dot[],
   slots: ReadonlyMap<string, Slot>,
+  unreadMs: number | undefined,
 ): void {
   const context = canvas.getContext("2d")!;
   const ratio = devicePixelRatio;
   canvas.width = Math.round(scale.width * ratio);
   canvas.height = Math.round(scale.height * ratio);
   context.scale(ratio, ratio);
+  if (unreadMs !== undefined) drawUnread(context, scale, unreadMs);
   drawAxes(context, scale);
   context.globalAlpha = dots.length > 300 ? 0.6 : 0.85;
   for (const [service, group] of Map.groupBy(dots, ({ trace }) => trace.rootService)) {
@@ -75,6 +77,25 @@ export function draw(
     context.arc(x, y, RADIUS + 2, 0, 2 * Math.PI);
   }
   context.stroke();
+}
+
+function drawUnread(
+  context: CanvasRenderingContext2D,
+  scale: ScatterScale,
+  unreadMs: number,
+): void {
+  const x = xOf(scale, unreadMs) - RADIUS * 2;
+  const width = x - MARGIN.left;
+  if (width <= 0) return;
+  const bottom = scale.height - MARGIN.bottom;
+  context.fillStyle = color("--s1");
+  context.fillRect(MARGIN.left, MARGIN.top, width, bottom - MARGIN.top);
+  if (width < 80) return;
+  context.fillStyle = color("--muted");
+  context.font = "12px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText("not loaded yet", MARGIN.left + width / 2, (MARGIN.top + bottom) / 2 - 8);
 }
 
 function drawAxes(context: CanvasRenderingContext2D, scale: ScatterScale): void {

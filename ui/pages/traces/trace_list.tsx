@@ -1,7 +1,7 @@
 /** The traces as rows, of which each is a link. */
 
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { TraceSummary } from "../../frame/answers.ts";
 import type { Slot } from "../../frame/colors.ts";
 import { count, duration, time, utc } from "../../frame/format.ts";
@@ -32,7 +32,7 @@ export function TraceList(
     { key: "j", about: "Next row", act: () => move(1) },
     { key: "k", about: "Row before", act: () => move(-1) },
   ], [traces, at]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!moved.current) return;
     moved.current = false;
     document.querySelector<HTMLElement>(".trace-list [aria-current]")

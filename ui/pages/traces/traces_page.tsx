@@ -80,7 +80,7 @@ function Found({ found }: { readonly found: FoundTraces }): JSX.Element {
   if (traces.length === 0 && !hasMore) return <NoMatch hasMore={hasMore} />;
   return (
     <>
-      <Scatter found={found} slots={slots} />
+      <Scatter found={found} slots={slots} isNewestFirst={sort.value !== "slowest"} />
       <ResultBar found={found} />
       {traces.length === 0
         ? <NoMatch hasMore={hasMore} />
