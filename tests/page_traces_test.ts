@@ -156,6 +156,35 @@ browserTest("more traces than a page has come with the next one", async (open) =
   });
 });
 
+browserTest(
+  "traces that are longer than asked for are left out, and more are looked for",
+  async (open) => {
+    await withCollector(async ({ url }) => {
+      await sendTraces(url, [{ service: "shop", operation: "GET /", durationMs: 5 }]);
+      const page = await open(`${url}/traces`);
+      await rowsOf(page, 1);
+      const { range, traces: [short] } = await (await fetch(`${url}/api/traces`)).json();
+      const asked: string[] = [];
+      await page.route("**/api/traces?*", (route) => {
+        const cursor = new URL(route.request().url()).searchParams.get("cursor") ?? "0";
+        asked.push(cursor);
+        const traces = cursor === "6" ? [short] : [{ ...short, durationNs: "2000000000" }];
+        return route.fulfill({
+          json: { range, traces, ...cursor !== "6" && { cursor: String(Number(cursor) + 1) } },
+        });
+      });
+      await page.getByLabel("At most this long").fill("1s");
+      await page.getByLabel("At most this long").press("Enter");
+      await page.getByRole("heading", { name: "No trace matches so far" }).waitFor();
+      assert.deepEqual(asked, ["0", "1", "2", "3", "4"]);
+      await page.getByRole("button", { name: "Load more" }).click();
+      assert.deepEqual(await rowsOf(page, 1), ["shop: GET /"]);
+      assert.deepEqual(asked.slice(5), ["5", "6"]);
+      await page.getByText("1 trace", { exact: true }).waitFor();
+    });
+  },
+);
+
 browserTest("names are text, whatever is in them", async (open) => {
   await withCollector(async ({ url }) => {
     const service = `<script>alert(1)</script>`;

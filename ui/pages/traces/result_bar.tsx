@@ -2,8 +2,8 @@
 
 import type { JSX } from "preact";
 import { setParameters } from "../../frame/location.ts";
-import { type Sort, sort, SORTS } from "./search.ts";
-import { type FoundTraces, PAGE_SIZE } from "./trace_pages.ts";
+import { PAGE_SIZE, shown, type Sort, sort, SORTS } from "./search.ts";
+import type { FoundTraces } from "./trace_pages.ts";
 
 /** The bar; never more than one page is loaded at a time. */
 export function ResultBar({ found }: { readonly found: FoundTraces }): JSX.Element {
@@ -19,7 +19,8 @@ export function ResultBar({ found }: { readonly found: FoundTraces }): JSX.Eleme
       {found.hasMore && (
         <button
           type="button"
-          onClick={() => setParameters({ show: String(shownAfter(count)) }, { replace: true })}
+          onClick={() =>
+            setParameters({ show: String(shown.value + PAGE_SIZE) }, { replace: true })}
         >
           Load more
         </button>
@@ -39,9 +40,4 @@ export function ResultBar({ found }: { readonly found: FoundTraces }): JSX.Eleme
       </label>
     </div>
   );
-}
-
-/** How many to show when there are so many: another page. */
-function shownAfter(count: number): number {
-  return (Math.floor(count / PAGE_SIZE) + 1) * PAGE_SIZE;
 }

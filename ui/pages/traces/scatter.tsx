@@ -43,8 +43,8 @@ export function Scatter(
     traces.map(({ durationNs }) => Number(durationNs)),
   );
   const dots = dotsOf(traces, scale);
-  const last = found.hasMore && isNewestFirst ? traces.at(-1) : undefined;
-  const unreadMs = last && msOf(last.startUnixNano);
+  const lastRead = found.hasMore && isNewestFirst ? found.lastRead : undefined;
+  const unreadMs = lastRead === undefined ? undefined : msOf(lastRead);
   useLayoutEffect(() => {
     const element = canvas.current!;
     const measure = () => width.value = element.clientWidth;

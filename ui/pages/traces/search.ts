@@ -48,6 +48,16 @@ export const sort = computed<Sort>(() => {
   return Object.hasOwn(SORTS, named) ? named as Sort : "newest";
 });
 
+/** Traces of a page. */
+export const PAGE_SIZE = 200;
+const MAX_SHOWN = 100_000;
+
+/** How many traces are to be shown: some pages of them. */
+export const shown = computed<number>(() => {
+  const pages = Math.ceil(Number(parameter("show")) / PAGE_SIZE) || 1;
+  return Math.max(1, Math.min(pages, MAX_SHOWN / PAGE_SIZE)) * PAGE_SIZE;
+});
+
 /** Whether anything narrows the search. */
 export const isNarrowed = computed(() => NARROWING.some((name) => Boolean(search.value[name])));
 

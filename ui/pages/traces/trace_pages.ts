@@ -2,11 +2,10 @@
 
 import type { TracePage, TraceSummary } from "../../frame/answers.ts";
 import { get, type Parameters } from "../../frame/api.ts";
+import { PAGE_SIZE } from "./search.ts";
 
-/** Traces of a page. */
-export const PAGE_SIZE = 200;
-/** Pages that are read for one more page to show, when most of their traces are too long. */
-const MAX_PAGES = 5;
+/** Pages that are read for each one to show at most, when most of their traces are too long. */
+const READ_PAGES = 5;
 
 /** Traces that were found so far. */
 export interface FoundTraces {
@@ -14,6 +13,8 @@ export interface FoundTraces {
   readonly traces: readonly TraceSummary[];
   /** Whether there are more to read. */
   readonly hasMore: boolean;
+  /** When the last one began that was read, and perhaps left out, in nanoseconds since 1970. */
+  readonly lastRead?: string | undefined;
 }
 
 /** The traces of one search. */
@@ -22,6 +23,8 @@ export class TracePages {
   #range: TracePage["range"] | undefined;
   #traces: readonly TraceSummary[] = [];
   #cursor: string | undefined;
+  #pagesRead = 0;
+  #lastRead: string | undefined;
 
   /** @param parameters As the API takes them. */
   constructor(parameters: Parameters) {
@@ -36,20 +39,19 @@ export class TracePages {
    */
   async upTo(count: number, signal: AbortSignal): Promise<FoundTraces> {
     const maxNs = Number(this.#parameters.maxDurationNs || Infinity);
-    for (let read = 0; read < MAX_PAGES; read++) {
-      if (
-        this.#range !== undefined && (this.#cursor === undefined || this.#traces.length >= count)
-      ) {
-        break;
-      }
+    const maxPages = READ_PAGES * Math.ceil(count / PAGE_SIZE);
+    while (this.#pagesRead === 0 || this.#cursor !== undefined) {
+      if (this.#traces.length >= count || this.#pagesRead >= maxPages) break;
       const page = await get<TracePage>("/api/traces", {
         ...this.#parameters,
         ...this.#range && sameRange(this.#parameters, this.#range),
         limit: PAGE_SIZE,
         cursor: this.#cursor,
       }, signal);
+      this.#pagesRead++;
       this.#range = page.range;
       this.#cursor = page.cursor;
+      this.#lastRead = page.traces.at(-1)?.startUnixNano ?? this.#lastRead;
       const fitting = page.traces.filter(({ durationNs }) => Number(durationNs) <= maxNs);
       this.#traces = [...this.#traces, ...fitting];
     }
@@ -57,6 +59,7 @@ export class TracePages {
       range: this.#range!,
       traces: this.#traces,
       hasMore: this.#cursor !== undefined,
+      lastRead: this.#lastRead,
     };
   }
 }

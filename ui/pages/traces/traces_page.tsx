@@ -5,7 +5,6 @@ import { useMemo, useRef } from "preact/hooks";
 import { type Answer, useAnswer } from "../../frame/answer.ts";
 import type { TraceSummary } from "../../frame/answers.ts";
 import { slotsOf } from "../../frame/colors.ts";
-import { parameter } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { refreshes } from "../../frame/range.ts";
 import { everReceived } from "./ever_received.ts";
@@ -13,10 +12,10 @@ import { FirstRun } from "./first_run.tsx";
 import { NoMatch } from "./no_match.tsx";
 import { ResultBar } from "./result_bar.tsx";
 import { Scatter } from "./scatter.tsx";
-import { isNarrowed, searchParameters, type Sort, sort } from "./search.ts";
+import { isNarrowed, searchParameters, shown, type Sort, sort } from "./search.ts";
 import { SearchBar } from "./search_bar.tsx";
 import { TraceList } from "./trace_list.tsx";
-import { type FoundTraces, PAGE_SIZE, TracePages } from "./trace_pages.ts";
+import { type FoundTraces, TracePages } from "./trace_pages.ts";
 
 /** The page. */
 export function TracesPage(): JSX.Element {
@@ -59,10 +58,10 @@ export function TracesPage(): JSX.Element {
 function useFound(): { readonly found: Answer<FoundTraces>; readonly look: () => void } {
   const parameters = searchParameters();
   const key = `${JSON.stringify(parameters)} ${refreshes.value}`;
-  const shown = Math.max(PAGE_SIZE, Math.min(Number(parameter("show")) || 0, 100_000));
+  const count = shown.value;
   const pages = useRef<TracePages>(new TracePages(parameters));
   useMemo(() => pages.current = new TracePages(parameters), [key]);
-  const found = useAnswer(`${key} ${shown}`, (signal) => pages.current.upTo(shown, signal));
+  const found = useAnswer(`${key} ${count}`, (signal) => pages.current.upTo(count, signal));
   const look = () => {
     pages.current = new TracePages(parameters);
     found.ask();
