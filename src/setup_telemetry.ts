@@ -102,10 +102,12 @@ class RunningTelemetry implements Telemetry {
 
   constructor(settings: TelemetrySettings) {
     const { backend, otlp, storage, traces, logs, metrics, flushOn, onEvent } = settings;
+    // Checked before anything is registered; it begins to open when the context is carried.
+    const storageLeg = backend === "otlp" ? undefined : new StorageLeg(storage!, onEvent);
+    this.#storage = storageLeg;
     const legs: TelemetryLeg[] = [];
-    if (backend !== "otlp") {
-      this.#storage = new StorageLeg(storage!, onEvent);
-      const exporters = storageExporters(this.#storage, settings);
+    if (storageLeg !== undefined) {
+      const exporters = storageExporters(storageLeg, settings);
       legs.push(new TelemetryLeg("postgresql", exporters, settings));
     }
     if (backend !== "postgresql") {
@@ -128,6 +130,7 @@ class RunningTelemetry implements Telemetry {
       this.meterProvider = new MeterProvider({ resource, readers: of((leg) => leg.metrics) });
     }
     this.#registration = registerGlobally(this);
+    storageLeg?.open();
     const { taken } = this.#registration;
     if (taken.length > 0) {
       onEvent({
@@ -162,9 +165,10 @@ class RunningTelemetry implements Telemetry {
 
   async #end(): Promise<void> {
     this.#forget();
-    this.#registration[Symbol.dispose]();
     await Promise.all(this.#legs.map((leg) => leg.shutdown()));
     await this.#storage?.[Symbol.asyncDispose]();
+    // Last: what is stored at the end would be traced without the context that says not to.
+    this.#registration[Symbol.dispose]();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -18,17 +18,17 @@ const FIRST_WAIT_MS = 500;
 /** The longest one. */
 const LONGEST_WAIT_MS = 30_000;
 
-/** An adapter that opens in the background. */
+/** An adapter that opens in the background, once {@linkcode StorageLeg.open} is called. */
 export class StorageLeg implements ExportStore, AsyncDisposable {
   /** The adapter, also before it is open. */
   readonly adapter: OTelStorageAdapter;
   readonly #isOurs: boolean;
   readonly #onEvent: (event: AdapterEvent) => void;
   readonly #closing = new AbortController();
-  readonly #opened: Promise<void>;
+  readonly #opened = Promise.withResolvers<void>();
 
   /**
-   * Begins to open.
+   * Checks the settings; nothing is opened yet.
    *
    * @param storage Settings, or an adapter that stays open when this is disposed.
    * @throws {RangeError} A setting is wrong.
@@ -42,9 +42,14 @@ export class StorageLeg implements ExportStore, AsyncDisposable {
       ? storage
       : new OTelStorageAdapter({ onEvent, ...storage });
     this.#onEvent = onEvent;
-    // Deliveries begin here, and go on in the context in which they began: untraced.
-    this.#opened = context.with(suppressTracing(ROOT_CONTEXT), () => this.#open());
-    this.#opened.catch(() => {});
+    // Who does not wait for it is told by `onEvent`.
+    this.#opened.promise.catch(() => {});
+  }
+
+  /** Begins to open, where a context manager is registered: deliveries go on in this context, untraced. */
+  open(): void {
+    context.with(suppressTracing(ROOT_CONTEXT), () => this.#open())
+      .then(this.#opened.resolve, this.#opened.reject);
   }
 
   async #open(): Promise<void> {
@@ -66,7 +71,7 @@ export class StorageLeg implements ExportStore, AsyncDisposable {
 
   /** Resolves when it is open; rejects when it is disposed before. */
   get opened(): Promise<void> {
-    return this.#opened;
+    return this.#opened.promise;
   }
 
   /** Waits until it is open, and writes. */
@@ -75,7 +80,7 @@ export class StorageLeg implements ExportStore, AsyncDisposable {
     body: Uint8Array,
     options: { readonly signal: AbortSignal },
   ): Promise<WriteResult> {
-    await this.#opened;
+    await this.#opened.promise;
     return await this.adapter.write(signal, body, options);
   }
 
