@@ -6,7 +6,7 @@
  * @module
  */
 
-// Made from c9f8e32a881f83ebe8765d754ac4296b, is acf3d13e6d96a987ba4e2172d88c8405.
+// Made from 5eae58c343a34d8c9c088ea4042dad54, is acf3d13e6d96a987ba4e2172d88c8405.
 
 import type { Page } from "./page.ts";
 

@@ -1,6 +1,6 @@
 /** The critical path: the spans that a trace was waiting for, moment by moment. */
 
-import type { WaterfallSpan } from "./waterfall.ts";
+import type { WaterfallSpan } from "./span_tree.ts";
 
 /** A stretch of it, in nanoseconds from the start of the trace. */
 export interface Stretch {

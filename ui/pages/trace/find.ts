@@ -2,7 +2,7 @@
 
 import type { KeyValue } from "../../frame/answers.ts";
 import { valueText } from "../../frame/value.ts";
-import type { WaterfallSpan } from "./waterfall.ts";
+import type { WaterfallSpan } from "./span_tree.ts";
 
 /** Where the spans are that have a text in them, in any case, or an attribute: `key=value`. */
 export function findSpans(spans: readonly WaterfallSpan[], text: string): number[] {

@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import { useCallback } from "preact/hooks";
 import type { Slot } from "../../frame/colors.ts";
 import { Drawing } from "../../frame/drawing.tsx";
-import type { WaterfallSpan } from "./waterfall.ts";
+import type { WaterfallSpan } from "./span_tree.ts";
 import type { Stretch } from "./critical_path.ts";
 
 const HEIGHT = 48;

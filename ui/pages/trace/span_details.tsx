@@ -8,7 +8,7 @@ import { Details } from "../../frame/details.tsx";
 import { duration, time, utc } from "../../frame/format.ts";
 import { withParameters } from "../../frame/location.ts";
 import { attributeFilter, quoted, valueText } from "../../frame/value.ts";
-import type { WaterfallSpan } from "./waterfall.ts";
+import type { WaterfallSpan } from "./span_tree.ts";
 
 const KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"];
 

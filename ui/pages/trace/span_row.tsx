@@ -5,7 +5,7 @@ import type { Slot } from "../../frame/colors.ts";
 import { count, duration } from "../../frame/format.ts";
 import { Icon } from "../../frame/icons.tsx";
 import type { Stretch } from "./critical_path.ts";
-import type { WaterfallSpan } from "./waterfall.ts";
+import type { WaterfallSpan } from "./span_tree.ts";
 
 /** So many events of a span are shown as ticks at most; all of them stand in its details. */
 const MAX_TICKS = 6;

@@ -11,7 +11,7 @@ import { count, duration, time, utc } from "../../frame/format.ts";
 import { withParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { Waterfall } from "./waterfall.tsx";
-import { waterfallOf, type WaterfallSpan } from "./waterfall.ts";
+import { waterfallOf, type WaterfallSpan } from "./span_tree.ts";
 
 /** The page. */
 export function TracePage({ traceId }: { readonly traceId: string }): JSX.Element {

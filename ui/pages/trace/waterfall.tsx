@@ -21,7 +21,7 @@ import {
   visibleSpans,
   type WaterfallSpan,
   withFolds,
-} from "./waterfall.ts";
+} from "./span_tree.ts";
 
 const ROW_HEIGHT = 24;
 const NONE: readonly Stretch[] = [];
