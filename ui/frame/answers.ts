@@ -9,6 +9,7 @@ import type {
   METRIC_ANSWER,
   METRIC_PAGE,
   OPERATION_LIST,
+  PARTITION_LIST,
   REQUEST_COUNTS,
   SERVICE_GRAPH,
   SERVICE_LIST,
@@ -30,6 +31,7 @@ export type OperationList = z.infer<typeof OPERATION_LIST>;
 export type RequestCounts = z.infer<typeof REQUEST_COUNTS>;
 export type ServiceGraph = z.infer<typeof SERVICE_GRAPH>;
 export type ErrorGroups = z.infer<typeof ERROR_GROUPS>;
+export type PartitionList = z.infer<typeof PARTITION_LIST>;
 export type MetricPage = z.infer<typeof METRIC_PAGE>;
 export type MetricAnswer = z.infer<typeof METRIC_ANSWER>;
 export type FoundExemplars = z.infer<typeof FOUND_EXEMPLARS>;

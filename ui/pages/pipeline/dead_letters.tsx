@@ -1,0 +1,126 @@
+/** What destinations would not take, by reason, and what can be done with it. */
+
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import type { Answer } from "../../frame/answer.ts";
+import type { StatsJson } from "../../frame/answers.ts";
+import { ago, bytes, count, time } from "../../frame/format.ts";
+import { setParameters } from "../../frame/location.ts";
+import { Panel } from "../../frame/panel.tsx";
+import { RECORDS } from "./balance.ts";
+import { type Action, LetterAction } from "./letter_action.tsx";
+import { groupsOf, keyOf, type LetterGroup, type LetterList, LISTED } from "./letter_groups.ts";
+
+/** The letters. */
+export function DeadLetters(
+  { stats, answer, changed }: {
+    readonly stats: StatsJson["deadLetters"];
+    readonly answer: Answer<LetterList>;
+    /** Told when something was done. */
+    readonly changed: () => void;
+  },
+): JSX.Element {
+  const acting = useSignal<{ readonly group: LetterGroup; readonly action: Action } | undefined>(
+    undefined,
+  );
+  const act = (group: LetterGroup, action: Action) => acting.value = { group, action };
+  return (
+    <section class="part" aria-label="Dead letters">
+      <h2>Dead letters</h2>
+      <p class="muted">
+        {count(stats.letters)} {stats.letters === 1 ? "letter" : "letters"}, {bytes(stats.bytes)} of
+        {" "}
+        {bytes(stats.maxBytes)}. Each is a request that its destination refused for good; it is kept
+        until it is replayed or discarded.
+      </p>
+      <Panel answer={answer} label="Dead letters by reason">
+        {({ letters, damaged }) => (
+          <>
+            {letters.length === LISTED && stats.letters > LISTED && (
+              <p class="notice" role="status">
+                Groups are of the first {count(LISTED)} of {count(stats.letters)}{" "}
+                letters; what is done with a group is done with all of it.
+              </p>
+            )}
+            {letters.length > 0 && <Groups groups={groupsOf(letters)} act={act} />}
+            {damaged.map(({ name, reason }) => (
+              <p key={name} class="notice error-notice">
+                {name} is damaged: {reason}
+              </p>
+            ))}
+          </>
+        )}
+      </Panel>
+      {acting.value && (
+        <LetterAction
+          {...acting.value}
+          close={() => acting.value = undefined}
+          changed={changed}
+        />
+      )}
+    </section>
+  );
+}
+
+function Groups(
+  { groups, act }: {
+    readonly groups: readonly LetterGroup[];
+    readonly act: (group: LetterGroup, action: Action) => void;
+  },
+): JSX.Element {
+  return (
+    <div class="table-place" tabIndex={0} role="group" aria-label="Dead letters, their reasons">
+      <table class="table">
+        <thead>
+          <tr>
+            <th scope="col">Destination</th>
+            <th scope="col">Reason</th>
+            <th scope="col" class="num">Letters</th>
+            <th scope="col" class="num">Records</th>
+            <th scope="col">Oldest</th>
+            <th scope="col" class="num">Attempts</th>
+            <th scope="col">
+              <span class="hidden">Actions</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {groups.map((group) => (
+            <tr key={keyOf(group)}>
+              <th scope="row">{group.destination}</th>
+              <td class="last-error">{group.reason || "(it said nothing)"}</td>
+              <td class="num">{count(group.letters.length)}</td>
+              <td class="num">{count(group.records)} {RECORDS[group.signal]}</td>
+              <td class="data" title={time(group.oldestNanos, 9)}>
+                {ago(Number(BigInt(group.oldestNanos) / 1_000_000n))}
+              </td>
+              <td class="num">{group.attempts}</td>
+              <td class="actions">
+                <button
+                  type="button"
+                  onClick={() => setParameters({ letter: group.letters[0]!.name })}
+                >
+                  Sample
+                </button>
+                <button
+                  type="button"
+                  onClick={() =>
+                    act(group, "replay")}
+                >
+                  Replay…
+                </button>
+                <button
+                  type="button"
+                  onClick={() =>
+                    act(group, "discard")}
+                >
+                  Discard…
+                </button>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
