@@ -206,6 +206,7 @@ browserTest("partitions have their range, rows, size and when they go", async (o
   const page = await open(`${collector.url}/pipeline`);
   const partitions = part(page, "Partitions");
   const current = partitions.getByRole("row", { name: /^traces/ }).filter({ hasText: "open" });
+  await current.waitFor();
   const cells = await current.getByRole("cell").allTextContents();
   const [from, to, , size, , drops] = cells;
   const at = (text: string) => Date.parse(`${text.replace(" ", "T")}Z`);

@@ -66,8 +66,8 @@ function Row(
       <td class="data">{nextAttemptMs > 0 ? `in ${duration(nextAttemptMs * 1e6)}` : "—"}</td>
       <td class="num" title={`${waiting.toLocaleString("en")} records, ${lagBytes} bytes`}>
         {count(waiting)}
-        {lagBytes > 0 && <span class="muted">· {bytes(lagBytes)}</span>}
-        {gapBytes > 0 && <span class="error">· {bytes(gapBytes)} lost</span>}
+        {lagBytes > 0 && <span class="muted">{` · ${bytes(lagBytes)}`}</span>}
+        {gapBytes > 0 && <span class="error">{` · ${bytes(gapBytes)} lost`}</span>}
       </td>
       <td class="num">{lagSeconds > 0 ? duration(lagSeconds * 1e9) : "—"}</td>
       <td class="num">{rate === undefined ? "—" : `${number(rate)}/s`}</td>
