@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { seriousFaults } from "./accessibility.ts";
 import { browserTest } from "./browser.ts";
 import { startCollector } from "./collector_process.ts";
 import { CALLS, sendTraffic } from "./page_traffic.ts";

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { seriousFaults } from "./accessibility.ts";
 import { browserTest } from "./browser.ts";
 import { startCollector } from "./collector_process.ts";
 import { CALLS, sendTraffic } from "./page_traffic.ts";
@@ -165,3 +166,15 @@ browserTest("two hundred services are drawn around one", async (open) => {
   await page.getByText("There are too many services to draw them all").waitFor();
   assert.deepEqual((await nodes(page)).toSorted(), ["s6", "s7", "s8"]);
 });
+
+browserTest(
+  "the page of services has no serious fault of accessibility, light or dark",
+  async (open) => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      const page = await open(`${collector.url}/services?service=payments`, { colorScheme });
+      await graph(page).waitFor();
+      await page.getByRole("group", { name: "Requests by Operation" }).waitFor();
+      assert.deepEqual(await seriousFaults(page), []);
+    }
+  },
+);

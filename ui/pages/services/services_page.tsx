@@ -16,6 +16,8 @@ import {
   widened,
 } from "../../frame/range.ts";
 import { useRepeat } from "../../frame/repeat.ts";
+import { everReceived } from "../traces/ever_received.ts";
+import { FirstRun } from "../traces/first_run.tsx";
 import { GraphPanel, MAX_EDGES } from "./graph_panel.tsx";
 import { namesOf } from "./neighbourhood.ts";
 import { Operations } from "./operations.tsx";
@@ -65,7 +67,7 @@ export function ServicesPage(): JSX.Element {
           <h2>Requests by service</h2>
           <Panel answer={requests} label="Requests by service">
             {(counts) =>
-              counts.groups.length === 0 ? <NoRequests /> : (
+              counts.groups.length === 0 ? <NoRequests look={() => requests.ask()} /> : (
                 <>
                   <RedTable
                     counts={counts}
@@ -96,8 +98,17 @@ export function ServicesPage(): JSX.Element {
   );
 }
 
-/** Instead of the table. */
-function NoRequests(): JSX.Element {
+/** Instead of the table: nothing at all was received, or nothing in the range. */
+function NoRequests({ look }: { readonly look: () => void }): JSX.Element {
+  const received = useAnswer("received", everReceived);
+  if (received.data.value === false) {
+    const lookAgain = () => {
+      if (received.askedMs.peek() !== undefined) return;
+      received.ask();
+      look();
+    };
+    return <FirstRun received={false} look={lookAgain} />;
+  }
   return (
     <div class="empty">
       <p>
