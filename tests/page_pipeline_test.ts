@@ -152,6 +152,21 @@ browserTest("a dead letter is looked at; what it says is shown as text", async (
 });
 
 browserTest(
+  "the page of the pipeline has no serious fault of accessibility, light or dark",
+  async (open) => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      const page = await open(`${collector.url}/pipeline`, { colorScheme });
+      await letterRow(page, "too old").waitFor();
+      await part(page, "Partitions").getByRole("table").waitFor();
+      assert.deepEqual(await seriousFaults(page), []);
+      await letterRow(page, "too old").getByRole("button", { name: "Discard…" }).click();
+      await page.getByRole("dialog").getByRole("textbox").waitFor();
+      assert.deepEqual(await seriousFaults(page), []);
+    }
+  },
+);
+
+browserTest(
   "letters are replayed as a group: refused again they stay, taken they are gone",
   async (open) => {
     const page = await open(`${collector.url}/pipeline`);

@@ -39,7 +39,7 @@ const graph = (page: Page) => page.getByRole("group", { name: /^Service graph;/ 
 const names = (page: Page) => red(page).locator("tbody th").allTextContents();
 const nodes = (page: Page) =>
   graph(page).getByRole("button").evaluateAll((all) =>
-    all.map((one) => one.getAttribute("aria-label")!.split(":")[0])
+    all.map((one) => one.querySelector(".node-name")!.textContent)
   );
 
 browserTest(
@@ -73,7 +73,7 @@ browserTest(
 browserTest("who calls stands left of who is called, and a table says the same", async (open) => {
   const page = await open(`${collector.url}/services`);
   const left = async (name: string) => {
-    const box = await graph(page).getByRole("button", { name: new RegExp(`^${name}:`) })
+    const box = await graph(page).getByRole("button", { name: new RegExp(`^${name} `) })
       .boundingBox();
     return box!.x + box!.width;
   };
@@ -87,7 +87,7 @@ browserTest("who calls stands left of who is called, and a table says the same",
     told.toSorted(),
     CALLS.map(([caller, callee]) => [caller, callee, String(TRACES)]).toSorted(),
   );
-  await graph(page).getByRole("button", { name: /payments: 30 calls .*10\.0% errors/ }).waitFor();
+  await graph(page).getByRole("button", { name: /^payments 30 calls .*10\.0% errors$/ }).waitFor();
 });
 
 browserTest(

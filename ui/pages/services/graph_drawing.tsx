@@ -117,6 +117,7 @@ function Node(
   const calls = into.reduce((sum, one) => sum + one.calls, 0);
   const errors = into.reduce((sum, one) => sum + one.errors, 0);
   const text = shownName(name);
+  const isLong = text.length > MAX_CHARACTERS;
   const below = calls === 0
     ? "not called"
     : `${count(calls)} calls${errors === 0 ? "" : ` · ⚠ ${percent(errors, calls)} errors`}`;
@@ -128,7 +129,6 @@ function Node(
       transform={`translate(${at.x} ${at.y})`}
       role="button"
       tabIndex={0}
-      aria-label={`${text}: ${below}`}
       aria-pressed={isSelected}
       onClick={choose}
       onKeyDown={(event) => {
@@ -137,7 +137,7 @@ function Node(
         choose();
       }}
     >
-      <title>{text}</title>
+      {isLong && <title>{`${text} ${below}`}</title>}
       <rect class="node-box" width={NODE.width} height={NODE.height} rx="4" />
       <rect
         class="node-color"
@@ -146,10 +146,12 @@ function Node(
         rx="2"
         style={{ fill: slot?.color }}
       />
-      <text x="14" y="17">
-        {text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS - 1)}…` : text}
+      <text>
+        <tspan x="14" y="17" class="node-name">
+          {isLong ? `${text.slice(0, MAX_CHARACTERS - 1)}…` : text}
+        </tspan>{" "}
+        <tspan x="14" y="32" class="node-below">{below}</tspan>
       </text>
-      <text x="14" y="32" class="node-below">{below}</text>
     </g>
   );
 }
