@@ -22,7 +22,8 @@ export function SpanDetails(
 ): JSX.Element {
   const { record, resource, scope, service } = of.span;
   const { events, links, status } = record;
-  const more = (query: string) => withParameters("/traces", { query });
+  const more = (query: string) =>
+    withParameters("/traces", { query, ...hoursAround(record.startTimeUnixNano) });
   return (
     <Details title={record.name || "no name"} close={close}>
       <p>
@@ -46,6 +47,7 @@ export function SpanDetails(
             service,
             operation: record.name,
             errors: of.isError ? "1" : "",
+            ...hoursAround(record.startTimeUnixNano),
           })}
         >
           Find more like this
@@ -100,4 +102,10 @@ export function SpanDetails(
       <Attributes title={`Scope ${scope.name} ${scope.version}`} attributes={scope.attributes} />
     </Details>
   );
+}
+
+/** A range in which spans like one are looked for: an hour before and after it. */
+function hoursAround(nanos: string): { readonly since: string; readonly until: string } {
+  const hourNs = 3_600_000_000_000n;
+  return { since: String(BigInt(nanos) - hourNs), until: String(BigInt(nanos) + hourNs) };
 }

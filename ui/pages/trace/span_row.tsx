@@ -98,36 +98,39 @@ export function SpanRow(
         )}
       </span>
       <span class="span-time" role="gridcell">
-        {isInSight && (
+        <span class="span-lane">
+          {isInSight && (
+            <span
+              class={isError ? "span-bar has-error" : "span-bar"}
+              style={{ left: `${place(startNs)}%`, width: `${width}%`, background: slot.color }}
+            />
+          )}
+          {isInSight && stretches.slice(0, MAX_STRETCHES).map(({ fromNs, toNs }) => (
+            <span
+              key={fromNs}
+              class="span-critical"
+              style={{ left: `${place(fromNs)}%`, width: `${place(toNs) - place(fromNs)}%` }}
+            />
+          ))}
+          {isInSight && span.record.events.slice(0, MAX_TICKS).map((event, at) => {
+            const ns = startNs + Number(BigInt(event.timeUnixNano) - begunNs);
+            if (ns < shown.fromNs || ns > shown.toNs) return null;
+            return (
+              <span
+                key={at}
+                class="span-tick"
+                title={event.name}
+                style={{ left: `${place(ns)}%` }}
+              />
+            );
+          })}
           <span
-            class={isError ? "span-bar has-error" : "span-bar"}
-            style={{ left: `${place(startNs)}%`, width: `${width}%`, background: slot.color }}
-          />
-        )}
-        {isInSight && stretches.slice(0, MAX_STRETCHES).map(({ fromNs, toNs }) => (
-          <span
-            key={fromNs}
-            class="span-critical"
-            style={{ left: `${place(fromNs)}%`, width: `${place(toNs) - place(fromNs)}%` }}
-          />
-        ))}
-        {isInSight && span.record.events.slice(0, MAX_TICKS).map((event, at) => {
-          const ns = startNs + Number(BigInt(event.timeUnixNano) - begunNs);
-          if (ns < shown.fromNs || ns > shown.toNs) return null;
-          return (
-            <span key={at} class="span-tick" title={event.name} style={{ left: `${place(ns)}%` }} />
-          );
-        })}
-        <span
-          class="span-duration num"
-          title={`${endNs - startNs} ns`}
-          style={place(endNs) > 80 && place(startNs) > 12
-            ? { right: `calc(${100 - place(startNs)}% + 6px)` }
-            : place(endNs) > 80
-            ? { right: "4px" }
-            : { left: `calc(${place(endNs)}% + 6px)` }}
-        >
-          {of.isRunning ? "running" : duration(endNs - startNs)}
+            class="span-duration num"
+            title={`${endNs - startNs} ns`}
+            style={{ left: `calc(${place(endNs)}% + 6px)` }}
+          >
+            {of.isRunning ? "running" : duration(endNs - startNs)}
+          </span>
         </span>
       </span>
     </div>

@@ -64,8 +64,10 @@ function Head(
           ? `first ${count(spans.length)} spans of more`
           : `${count(spans.length)} spans`}
       </span>
-      <span>{count(services)} services</span>
-      <span class={errors > 0 ? "error" : "muted"}>{count(errors)} errors</span>
+      <span>{count(services)} {services === 1 ? "service" : "services"}</span>
+      <span class={errors > 0 ? "error" : "muted"}>
+        {count(errors)} {errors === 1 ? "error" : "errors"}
+      </span>
       {hasMoreLogs && <span class="warn">more log records than {count(tree.logs.length)}</span>}
       <Copy text={traceId} label="Copy id" />
     </header>
