@@ -122,6 +122,16 @@ browserTest(
       assert.equal(await row(page, "span 2").getAttribute("aria-selected"), "true");
       await page.keyboard.press("x");
       await page.locator(".span-critical").first().waitFor();
+      const { x, y, width } = (await page.locator(".minimap").boundingBox())!;
+      await page.mouse.move(x + width / 4, y + 10);
+      await page.mouse.down();
+      await page.mouse.move(x + width / 2, y + 10, { steps: 3 });
+      await page.mouse.up();
+      await page.getByRole("button", { name: "Show all of the time" }).waitFor();
+      const [from, to] = new URL(page.url()).searchParams.get("window")!.split("-").map(Number);
+      assert.ok(Math.abs(from! - 250e6) < 5e6 && Math.abs(to! - 500e6) < 5e6, `${from} ${to}`);
+      await page.keyboard.press("z");
+      await page.waitForURL((now) => !now.searchParams.has("window"));
       assert.equal(await page.locator("main img, main script").count(), 0);
       assert.deepEqual(await seriousFaults(page), []);
       const picture = Deno.env.get("PAGE_PICTURE");
