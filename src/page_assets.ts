@@ -6,7 +6,7 @@
  * @module
  */
 
-// Made from 71f0a8d431422af1c246ad6776f2d0fc, is a97219dcd99c25396397b52de7bab34c.
+// Made from 31b3308c47e66b41ced6a4ce9ba80e28, is 0aa580e5ca44b8eab44986164bdeee60.
 
 import type { Page } from "./page.ts";
 
@@ -23,7 +23,7 @@ export const page: Page = {
       rel="icon"
       href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%230b5cc0'/%3E%3Cpath d='M3 5h7M5 8h8M7 11h4' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E"
     >
-    <link rel="stylesheet" href="/assets/app-69f8a30223b6.css">
+    <link rel="stylesheet" href="/assets/app-9cff6476efbf.css">
     <script type="module" src="/assets/app-04df9ebb14b3.js"></script>
   </head>
   <body>
@@ -51,7 +51,7 @@ export const page: Page = {
 `,
     },
     {
-      name: "app-69f8a30223b6.css",
+      name: "app-9cff6476efbf.css",
       text: `:root {
 color-scheme: light;
 --bg: #fff;
@@ -1126,10 +1126,8 @@ list-style: none;
 padding: 0;
 overflow-wrap: anywhere;
 }
-.span-rows + .details .attribute-actions .button {
-height: auto;
-white-space: normal;
-text-align: right;
+.span-rows + .details td.attribute-actions {
+width: 132px;
 }
 .trace-search {
 display: grid;
