@@ -173,7 +173,8 @@ browserTest(
     const replay = async () => {
       await letterRow(page, "no such tenant").getByRole("button", { name: "Replay…" }).click();
       const dialog = page.getByRole("dialog", { name: "Replay dead letters" });
-      await dialog.getByText(`1 letter with ${SPANS} spans are given to vendor`).waitFor();
+      await dialog.getByText(`This gives 1 letter with ${SPANS} spans to vendor once more`)
+        .waitFor();
       await dialog.getByRole("button", { name: "Replay 1" }).click();
       return dialog;
     };
@@ -196,7 +197,7 @@ browserTest("letters are not discarded without the typed word", async (open) => 
   const page = await open(`${collector.url}/pipeline`);
   await letterRow(page, "too old").getByRole("button", { name: "Discard…" }).click();
   const dialog = page.getByRole("dialog", { name: "Discard dead letters" });
-  await dialog.getByText(`1 letter with ${SPANS} spans for vendor are removed for good`).waitFor();
+  await dialog.getByText(`This removes 1 letter with ${SPANS} spans for vendor for good`).waitFor();
   const confirm = dialog.getByRole("button", { name: "Discard 1" });
   const word = dialog.getByRole("textbox");
   for (const text of ["", "Discard", "discard "]) {

@@ -72,9 +72,8 @@ export function LetterAction(
             >
               <p>
                 {action === "replay"
-                  ? `${what} are given to ${group.destination} once more. Those that it takes are gone
-                    from here, those that it refuses stay.`
-                  : `${what} for ${group.destination} are removed for good. Nothing brings them back.`}
+                  ? `This gives ${what} to ${group.destination} once more. What it takes is gone from here, what it refuses stays.`
+                  : `This removes ${what} for ${group.destination} for good. Nothing brings that back.`}
               </p>
               <p class="muted reason">Reason: {group.reason || "(it said nothing)"}</p>
               {action === "discard" && (

@@ -71,6 +71,8 @@ export function LetterSample({ name }: { readonly name: string }): JSX.Element {
 function textIn(base64: string): string {
   const binary = atob(base64.slice(0, SHOWN_BYTES / 3 * 4 & ~3));
   const whole = Uint8Array.from(binary, (one) => one.charCodeAt(0));
-  const text = new TextDecoder().decode(whole);
-  return (text.match(/[\p{L}\p{N}\p{P}\p{S} ]{3,}/gu) ?? []).join("\n").replaceAll("\ufffd", "");
+  const text = new TextDecoder().decode(whole).replaceAll("\ufffd", "\n");
+  // Numbers and lengths look like texts of a character or two.
+  const texts = text.match(/[\p{L}\p{N}\p{P}\p{S} ]{4,}/gu) ?? [];
+  return texts.filter((one) => /\p{L}{3}/u.test(one)).join("\n");
 }
