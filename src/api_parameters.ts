@@ -61,7 +61,10 @@ export function optionsFrom(
     const { type } = innerType(field)._zod.def;
     if (type === "array") {
       const { element } = innerType(field)._zod.def as unknown as { element: z.core.$ZodType };
-      options[name] = texts.map((text) => valueOf(name, element, text, nowMs));
+      // Given once and empty it is a list without members, which is something else than none.
+      options[name] = texts.length === 1 && texts[0] === ""
+        ? []
+        : texts.map((text) => valueOf(name, element, text, nowMs));
     } else if (texts.length > 1) {
       throw new QueryError(name, texts, "it can be given once");
     } else {

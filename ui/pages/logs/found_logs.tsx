@@ -10,7 +10,7 @@ import { LogDetails } from "./log_details.tsx";
 import { logKey } from "./log_query.ts";
 import { LogRows } from "./log_rows.tsx";
 import { useLogSearch } from "./log_search.ts";
-import { useRowKeys } from "./row_keys.ts";
+import { useRowKeys } from "../../frame/row_keys.ts";
 
 /** They, with the histogram's `total` above them. */
 export function FoundLogs({ total }: { readonly total: number | undefined }): JSX.Element {

@@ -9,7 +9,7 @@ import { LogDetails } from "./log_details.tsx";
 import { logKey, logQuery, logQueryKey } from "./log_query.ts";
 import { logOf, type LogRow, LogRows } from "./log_rows.tsx";
 import { Tail } from "./log_tail.ts";
-import { useRowKeys } from "./row_keys.ts";
+import { useRowKeys } from "../../frame/row_keys.ts";
 import { TailBar } from "./tail_bar.tsx";
 
 /** They, newest first. */

@@ -6,33 +6,16 @@ import { useCallback } from "preact/hooks";
 import { useAnswer } from "../../frame/answer.ts";
 import type { LogCounts } from "../../frame/answers.ts";
 import { get } from "../../frame/api.ts";
+import { Brush } from "../../frame/brush.tsx";
 import { Drawing } from "../../frame/drawing.tsx";
 import { count, time, utc } from "../../frame/format.ts";
-import { useKeys } from "../../frame/keys.ts";
 import { Panel } from "../../frame/panel.tsx";
-import { type Range, range, rangeKey, rangeParameters, setRange } from "../../frame/range.ts";
+import { rangeKey, rangeParameters } from "../../frame/range.ts";
 import { color } from "../../frame/theme.ts";
+import { useZoomKey, zoomTo } from "../../frame/zoom.ts";
 import { logQuery, logQueryKey } from "./log_query.ts";
 
 const HEIGHT = 64;
-/** What is dragged less far is a click. */
-const DRAG_PIXELS = 4;
-
-/** Ranges that were zoomed from, the latest last. */
-const zoomedFrom: Range[] = [];
-
-/** Zooms; it can be undone. */
-export function zoomTo(to: Range): void {
-  zoomedFrom.push(range.peek());
-  setRange(to);
-}
-
-/** Goes back to the range before the last zoom. */
-export function undoZoom(): void {
-  const before = zoomedFrom.pop();
-  if (before !== undefined) setRange(before);
-}
-
 /** Counts of what the address asks for; `told` gets how many there are in all. */
 export function LogHistogram({ told }: { readonly told: (total: number) => void }): JSX.Element {
   const parameters = { ...logQuery.value, ...rangeParameters() };
@@ -41,7 +24,7 @@ export function LogHistogram({ told }: { readonly told: (total: number) => void 
     told(stepsOf(counts).reduce((sum, step) => sum + step.count, 0));
     return counts;
   });
-  useKeys([{ key: "Backspace", about: "Undo the zoom", act: undoZoom }]);
+  useZoomKey();
   return (
     <Panel answer={answer} label="Log records over time" class="log-histogram">
       {(counts) => <Bars counts={counts} />}
@@ -72,7 +55,6 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
   const since = BigInt(counts.range.since);
   const lengthNs = Number(BigInt(counts.range.until) - since);
   const most = Math.max(1, ...steps.map((step) => step.count));
-  const dragged = useSignal<readonly [number, number] | undefined>(undefined);
   const pointed = useSignal<Step | undefined>(undefined);
   const part = (nanos: string) => Number(BigInt(nanos) - since) / lengthNs;
 
@@ -91,34 +73,16 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
     },
     [counts],
   );
-  const partAt = (event: PointerEvent): number => {
-    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-  };
   const nanosAt = (at: number) => String(since + BigInt(Math.round(at * lengthNs)));
-  const [from, to] = dragged.value ?? [0, 0];
   const step = pointed.value;
   return (
     <>
-      <div
-        class="brush"
-        onPointerDown={(event) => {
-          if (event.button !== 0) return;
-          event.currentTarget.setPointerCapture(event.pointerId);
-          dragged.value = [partAt(event), partAt(event)];
-        }}
-        onPointerMove={(event) => {
-          const at = partAt(event);
-          pointed.value = steps.findLast(({ since }) => part(since) <= at);
-          if (dragged.value !== undefined) dragged.value = [dragged.value[0], at];
-        }}
-        onPointerLeave={() => pointed.value = undefined}
-        onPointerCancel={() => dragged.value = undefined}
-        onPointerUp={(event) => {
-          const [a, b] = dragged.value ?? [0, 0];
-          dragged.value = undefined;
-          if (Math.abs(b - a) * event.currentTarget.clientWidth < DRAG_PIXELS) return;
-          zoomTo({ since: nanosAt(Math.min(a, b)), until: nanosAt(Math.max(a, b)) });
+      <Brush
+        choose={({ left, right }) => zoomTo({ since: nanosAt(left), until: nanosAt(right) })}
+        point={(x) => {
+          pointed.value = x === undefined
+            ? undefined
+            : steps.findLast(({ since }) => part(since) <= x);
         }}
       >
         <Drawing
@@ -126,16 +90,7 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
           height={HEIGHT}
           label={`At most ${count(most)} log records in ${counts.stepMs / 1000} s`}
         />
-        {dragged.value && (
-          <div
-            class="brush-chosen"
-            style={{
-              left: `${Math.min(from, to) * 100}%`,
-              width: `${Math.abs(to - from) * 100}%`,
-            }}
-          />
-        )}
-      </div>
+      </Brush>
       <p class="axis muted">
         <span title={utc(counts.range.since)}>{time(counts.range.since).slice(0, 19)}</span>
         <span class="data">

@@ -1,6 +1,6 @@
 /** The keys that move in a list and open what is in it. */
 
-import { useKeys } from "../../frame/keys.ts";
+import { useKeys } from "./keys.ts";
 
 const PAGE = 20;
 
