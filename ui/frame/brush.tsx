@@ -51,10 +51,12 @@ export function Brush(
       onPointerLeave={() => point?.(undefined, undefined)}
       onPointerCancel={() => drag.value = undefined}
       onPointerUp={(event) => {
-        const { clientWidth } = event.currentTarget;
+        const dragged = drag.value;
         drag.value = undefined;
-        if (part === undefined || (part.right - part.left) * clientWidth < DRAG_PIXELS) return;
-        choose(part);
+        if (dragged === undefined) return;
+        const chosen = partOf(dragged, isBox);
+        const pixels = (chosen.right - chosen.left) * event.currentTarget.clientWidth;
+        if (pixels >= DRAG_PIXELS) choose(chosen);
       }}
     >
       {children}
