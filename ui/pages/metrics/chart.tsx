@@ -11,6 +11,8 @@ import { color, theme } from "../../frame/theme.ts";
 export const AXIS_PIXELS = 72;
 const FONT = "11px system-ui, sans-serif";
 const DAY_S = 86_400;
+/** Points that are less far apart are joined: programs send theirs every minute. */
+const JOINED_S = 150;
 
 /** A line. */
 export interface ChartLine {
@@ -126,6 +128,10 @@ function optionsOf(
         stroke: color(name),
         width: 1.5,
         dash: [...dash],
+        gaps: (plot, _, __, ___, gaps) => {
+          const joined = JOINED_S * plot.bbox.width / (until - since);
+          return gaps.filter(([from, to]) => to - from > joined);
+        },
       })),
     ],
     cursor: { y: false, drag: { x: true, y: false, setScale: false } },

@@ -15,7 +15,7 @@ import { rangeKey } from "../../frame/range.ts";
 import { color } from "../../frame/theme.ts";
 import { zoomTo } from "../../frame/zoom.ts";
 import { cellsOf, type HeatCells, QUANTILES, ROWS } from "./heat_cells.ts";
-import { kindParameters, metricPath } from "./metric_query.ts";
+import { kindParameters, metricPath, stepMs } from "./metric_query.ts";
 import { nsOf, valueText } from "./metric_value.ts";
 
 const HEIGHT = 168;
@@ -26,7 +26,7 @@ const LEAST = 0.05;
 /** The map of the metric that is shown. */
 export function HeatMap(): JSX.Element {
   const path = metricPath();
-  const parameters = { ...kindParameters(), groupBy: [""] };
+  const parameters = { ...kindParameters(), groupBy: [""], stepMs: stepMs() };
   const about = ["type", "unit", "temporality", "filter"].map(parameter);
   const answer = useAnswer<HeatCells | null>(
     [path, ...about, rangeKey()].join(" "),
@@ -75,7 +75,10 @@ function Cells({ cells, unit }: { readonly cells: HeatCells; readonly unit: stri
     [cells],
   );
   const point = (x: number | undefined, y: number | undefined) => {
-    if (x === undefined || y === undefined) return pointed.value = "";
+    if (x === undefined || y === undefined) {
+      pointed.value = "";
+      return;
+    }
     const column = Math.min(
       columns.length - 1,
       Math.floor(x * Number(until - since) / Number(stepNs)),

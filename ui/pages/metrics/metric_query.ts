@@ -36,6 +36,7 @@ export function metricParameters(): Parameters {
   return {
     ...kindParameters(),
     function: parameter("function"),
+    stepMs: stepMs(),
     ...groupBy && { groupBy },
   };
 }
@@ -52,22 +53,37 @@ function fixedRange(): { since: string; until: string } {
   return { since: nanosOf(fromMs), until: nanosOf(toMs) };
 }
 
+/** How often most programs send their metrics, in ms. */
+const USUAL_INTERVAL_MS = 60_000;
+
+/**
+ * How long the windows are, in ms: about a hundred in all, but where there is room for ten not shorter
+ * than what lies between two points, as such windows have none or seem to have grown too fast.
+ */
+export function stepMs(): number {
+  const [fromMs, toMs] = rangeMs(range.value);
+  const lengthMs = toMs - fromMs;
+  const leastMs = Math.max(lengthMs / 100, Math.min(USUAL_INTERVAL_MS, lengthMs / 10));
+  return Math.max(1, Math.ceil(leastMs / 1_000)) * 1_000;
+}
+
 /** The path of a metric in the API. */
 export function metricPath(): string {
   return `/api/metrics/${encodeURIComponent(String(shownMetric.value.metric))}`;
 }
 
 /** The address that shows a metric. */
-export function metricAddress({ name, type, unit, temporality = "" }: ListedMetric): string {
-  const shown = { metric: name, type, unit, temporality, name: parameter("name") };
+export function metricAddress({ name, type, unit, temporality }: ListedMetric): string {
+  const kind = { type, unit, temporality: temporality ?? "" };
+  const shown = { metric: name, ...kind, name: parameter("name") };
   return withParameters("/charts", shown);
 }
 
 /** Whether a metric is the one that is shown. */
-export function isShown({ name, type, unit, temporality = "" }: ListedMetric): boolean {
+export function isShown({ name, type, unit, temporality }: ListedMetric): boolean {
   const shown = shownMetric.value;
   return shown.metric === name && shown.type === type && shown.unit === unit &&
-    shown.temporality === temporality;
+    shown.temporality === (temporality ?? "");
 }
 
 const OF_NUMBERS = ["avg", "min", "max", "sum", "count", "last"];
