@@ -171,10 +171,10 @@ browserTest(
       (await map.getAttribute("aria-label"))!,
       /^Heat map of sizes from .+ to 5\.00s, at most \d+ in a cell$/,
     );
-    const drawn = await map.evaluate((canvas: HTMLCanvasElement) => {
-      const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
+    const drawn = await map.evaluate<number>(`(canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
       return data.filter((value, at) => at % 4 === 3 && value > 0).length / (data.length / 4);
-    });
+    }`);
     // 40 of 60 minutes.
     assert.ok(drawn > 0.3 && drawn < 0.7, `${drawn}`);
     const box = (await map.boundingBox())!;
