@@ -171,7 +171,7 @@ browserTest(
       (await map.getAttribute("aria-label"))!,
       /^Heat map of sizes from .+ to 5\.00s, at most \d+ in a cell$/,
     );
-    const drawn = await map.evaluate<number>(`(canvas) => {
+    const drawn: number = await map.evaluate(`(canvas) => {
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
       return data.filter((value, at) => at % 4 === 3 && value > 0).length / (data.length / 4);
     }`);
