@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { clock, day } from "../../frame/format.ts";
 import { color, theme } from "../../frame/theme.ts";
@@ -74,11 +74,12 @@ export function Chart(props: ChartProps): JSX.Element {
     plot.current = made;
     return () => made.destroy();
   }, [times, lines, marks, since, until, height, chosen]);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    const element = place.current!;
     const observer = new ResizeObserver(() => {
-      plot.current?.setSize({ width: place.current!.clientWidth, height });
+      plot.current?.setSize({ width: element.clientWidth, height });
     });
-    observer.observe(place.current!);
+    observer.observe(element);
     return () => observer.disconnect();
   }, [height]);
   return (
