@@ -100,6 +100,13 @@ function Record({ log }: { readonly log: StoredLog }): JSX.Element {
         )}
         {spanId !== "" && <Fact name="Span">{spanId}</Fact>}
       </dl>
+      {parameter("context") === ""
+        ? (
+          <button type="button" onClick={() => setParameters({ context: "1" })}>
+            Show what was logged around it
+          </button>
+        )
+        : <Context log={log} />}
       <Attributes
         title="Attributes"
         attributes={record.attributes}
@@ -112,13 +119,6 @@ function Record({ log }: { readonly log: StoredLog }): JSX.Element {
         dropped={resource.droppedAttributesCount}
         search={search("resource")}
       />
-      {parameter("context") === ""
-        ? (
-          <button type="button" onClick={() => setParameters({ context: "1" })}>
-            Show what was logged around it
-          </button>
-        )
-        : <Context log={log} />}
     </div>
   );
 }

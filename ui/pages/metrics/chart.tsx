@@ -114,6 +114,7 @@ function optionsOf(
     width,
     height,
     legend: { show: false },
+    padding: [8, 8, 0, 0],
     scales: {
       x: { time: true, range: () => [since, until] },
       y: { range: (_, low, high) => rangeOfValues(low, high) },
@@ -129,6 +130,7 @@ function optionsOf(
         stroke: color(name),
         width: 1.5,
         dash: [...dash],
+        points: { size: 4, fill: color(name) },
         gaps: (plot, _, __, ___, gaps) => {
           const joined = JOINED_S * plot.bbox.width / (until - since);
           return gaps.filter(([from, to]) => to - from > joined);
