@@ -28,6 +28,15 @@ export function innerType(field: z.core.$ZodType): z.core.$ZodType {
  * @param nowMs Now, in ms since 1970.
  * @throws {QueryError} A parameter is unknown, given twice, or not of its kind.
  *
+ * @example A list without members
+ * ```ts
+ * import { METRIC_QUERY } from "./query.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const { searchParams } = new URL("http://localhost/api/metrics/requests?groupBy=");
+ * assert.deepEqual(optionsFrom(METRIC_QUERY, searchParams), { groupBy: [] });
+ * ```
+ *
  * @example Texts, numbers and times
  * ```ts
  * import { LOG_SEARCH } from "./query.ts";

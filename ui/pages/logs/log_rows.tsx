@@ -20,7 +20,7 @@ export function logOf(row: LogRow | undefined): StoredLog | undefined {
 
 /** The rows. */
 export function LogRows(
-  { label, rows, rowKey, active, chosen, open, scroller, onScroll, showDate = false }: {
+  { label, rows, rowKey, active, chosen, open, scroller, onScroll }: {
     readonly label: string;
     readonly rows: readonly LogRow[];
     readonly rowKey: (index: number) => string | number;
@@ -31,7 +31,6 @@ export function LogRows(
     readonly open: (index: number) => void;
     readonly scroller?: RefObject<HTMLDivElement | null>;
     readonly onScroll?: (first: number, last: number) => void;
-    readonly showDate?: boolean;
   },
 ): JSX.Element {
   return (
@@ -66,7 +65,6 @@ export function LogRows(
             isActive={index === active}
             isChosen={chosen !== "" && logKey(log) === chosen}
             open={open}
-            showDate={showDate}
           />
         );
       }}
@@ -85,13 +83,12 @@ function Gap(
 }
 
 function Line(
-  { log, index, isActive, isChosen, open, showDate }: {
+  { log, index, isActive, isChosen, open }: {
     readonly log: StoredLog;
     readonly index: number;
     readonly isActive: boolean;
     readonly isChosen: boolean;
     readonly open: (index: number) => void;
-    readonly showDate: boolean;
   },
 ): JSX.Element {
   const { record, resource } = log;
@@ -109,7 +106,7 @@ function Line(
       }}
     >
       <span role="gridcell" class="data" title={`${time(at, 9)}\n${utc(at)}`}>
-        {showDate ? time(at).slice(5) : timeOfDay(at)}
+        {timeOfDay(at)}
       </span>
       <span role="gridcell" class={`data ${severityClass(record)}`}>{severityName(record)}</span>
       <span role="gridcell" class="log-service">

@@ -131,7 +131,7 @@ function optionsOf(
         width: 1.5,
         dash: [...dash],
         points: { size: 4, fill: color(name) },
-        gaps: (plot, _, __, ___, gaps) => {
+        gaps: (plot: uPlot, _: number, __: number, ___: number, gaps: uPlot.Series.Gaps) => {
           const joined = JOINED_S * plot.bbox.width / (until - since);
           return gaps.filter(([from, to]) => to - from > joined);
         },
