@@ -70,6 +70,7 @@ Deno.test("the collector keeps what it acknowledged, over a stop and a start", a
     );
     assert.deepEqual(events, [
       "info journal",
+      "info showing",
       "info keeping",
       "info maintained",
       "info stopping",
@@ -117,7 +118,10 @@ Deno.test("the subcommands work beside a collector and without one", async () =>
   );
   await using _collector = await startCollector({ dataDir });
   assert.match((await runCollector({ dataDir, args: ["maintain"] })).stdout, done);
-  assert.match((await runCollector({ dataDir, args: ["stats"] })).stdout, /^\{"received":.+\}\n$/);
+  assert.match(
+    (await runCollector({ dataDir, args: ["stats"] })).stdout,
+    /^\{.*"received":.+\}\n$/,
+  );
   const wrong = await runCollector({ dataDir, args: ["query", "sql", "select nothing"] });
   assert.equal(wrong.code, 1);
   assert.match(
