@@ -4,9 +4,9 @@
  * @module
  */
 
-import { inspect } from "node:util";
 import * as z from "zod";
 import type { AdapterEvent } from "./adapter_events.ts";
+import { optionError, refusedOption } from "./option_error.ts";
 import type { GivenClient } from "./postgres/connect.ts";
 import type { PartitionWidth } from "./postgres/partition_width.ts";
 
@@ -169,6 +169,10 @@ function harmless(onEvent: (event: AdapterEvent) => void): (event: AdapterEvent)
 /** The options with their defaults. */
 export type AdapterSettings = Readonly<z.infer<typeof optionsSchema>>;
 
+/** What may hold a password. */
+const SECRETS: ReadonlySet<PropertyKey> = new Set(["connectionString", "client", "url", "headers"]);
+const ACTION = "create OTelStorageAdapter";
+
 /**
  * Checks the options and fills in the defaults.
  *
@@ -177,38 +181,24 @@ export type AdapterSettings = Readonly<z.infer<typeof optionsSchema>>;
  */
 export function adapterSettings(options: OTelStorageOptions): AdapterSettings {
   const { data, error } = optionsSchema.safeParse(options);
-  if (error !== undefined) {
-    const { path, message } = error.issues[0]!;
-    const value = path.reduce<unknown>(
-      (from, name) => (Object(from) as Record<PropertyKey, unknown>)[name],
-      options,
-    );
-    throw refusal(message, path, value);
-  }
+  if (error !== undefined) throw refusedOption(ACTION, error, options, SECRETS);
   const { connectionString, pgliteDir, client, dataDir, forwards } = data;
   const given = [connectionString, pgliteDir, client].filter((value) => value !== undefined);
   if (given.length !== 1) {
-    throw refusal(
+    throw optionError(
+      ACTION,
       `give one of connectionString, pgliteDir and client, not ${
         given.length === 0 ? "none" : given.length
       }`,
     );
   }
   if (forwards.length > 0 && dataDir === undefined) {
-    throw refusal("forwards need a dataDir: what is not delivered yet is kept there");
+    throw optionError(ACTION, "forwards need a dataDir: what is not delivered yet is kept there");
   }
   const names = forwards.map(({ name }) => name);
   const twice = names.findIndex((name, n) => names.indexOf(name) !== n);
-  if (twice >= 0) throw refusal("there is one of this name already", ["forwards", twice, "name"]);
+  if (twice >= 0) {
+    throw optionError(ACTION, "there is one of this name already", ["forwards", twice, "name"]);
+  }
   return data;
-}
-
-/** What may hold a password. */
-const SECRETS: ReadonlySet<PropertyKey> = new Set(["connectionString", "client", "url", "headers"]);
-
-function refusal(message: string, path: readonly PropertyKey[] = [], value?: unknown): RangeError {
-  const isSecret = path.some((name) => SECRETS.has(name));
-  const shown = isSecret || value === undefined ? "" : `: ${inspect(value, { depth: 0 })}`;
-  const what = path.length === 0 ? "" : ` with '${path.map(String).join(".")}'${shown}`;
-  return new RangeError(`Cannot create OTelStorageAdapter${what} (${message})`);
 }

@@ -24,8 +24,29 @@ export function refusedOption(
     (from, name) => (Object(from) as Record<PropertyKey, unknown>)[name],
     options,
   );
-  const isSecret = value === undefined || path.some((name) => secrets.has(name));
-  const shown = isSecret ? "" : `: ${inspect(value, { depth: 0 })}`;
+  return optionError(
+    action,
+    message,
+    path,
+    path.some((name) => secrets.has(name)) ? undefined : value,
+  );
+}
+
+/**
+ * An error that names an option.
+ *
+ * @param action What cannot be done.
+ * @param message Why.
+ * @param path Where the option is; empty when it is about several.
+ * @param value Its value; undefined when it is not shown.
+ */
+export function optionError(
+  action: string,
+  message: string,
+  path: readonly PropertyKey[] = [],
+  value?: unknown,
+): RangeError {
+  const shown = value === undefined ? "" : `: ${inspect(value, { depth: 0 })}`;
   const what = path.length === 0 ? "" : ` with '${path.map(String).join(".")}'${shown}`;
   return new RangeError(`Cannot ${action}${what} (${message})`);
 }
