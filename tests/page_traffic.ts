@@ -32,10 +32,13 @@ function hex(value: number, length: number): string {
 }
 
 /**
- * Sends traces in which each service is asked once, spread over some minutes up to now. Of every tenth
- * `payments` fails.
+ * An OTLP request of traces in which each service is asked once, spread over some minutes up to now. Of
+ * every tenth `payments` fails.
  */
-export async function sendTraffic(url: string, traces: number, minutes = 30): Promise<void> {
+export function trafficRequest(
+  traces: number,
+  minutes = 30,
+): { readonly resourceSpans: unknown[] } {
   const services = new Map<string, Sent[]>();
   const now = Date.now();
   for (let trace = 0; trace < traces; trace++) {
@@ -67,10 +70,15 @@ export async function sendTraffic(url: string, traces: number, minutes = 30): Pr
     resource: { attributes: [{ key: "service.name", value: { stringValue: service } }] },
     scopeSpans: [{ spans }],
   }));
+  return { resourceSpans };
+}
+
+/** Sends it. */
+export async function sendTraffic(url: string, traces: number, minutes = 30): Promise<void> {
   const response = await fetch(`${url}/v1/traces`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ resourceSpans }),
+    body: JSON.stringify(trafficRequest(traces, minutes)),
   });
   assert.equal(response.status, 200, await response.text());
 }

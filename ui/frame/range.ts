@@ -50,6 +50,13 @@ export function rangeMs({ since, until }: Range, nowMs: number = Date.now()): [n
   return [timeMs(since, nowMs), until === "" ? nowMs : timeMs(until, nowMs)];
 }
 
+/** The range between two times: ends that are times already stay as they are. */
+export function fixedRange(now: Range): Range {
+  const [fromMs, toMs] = rangeMs(now);
+  const fixed = (text: string, ms: number) => /^\d{18,20}$/.test(text) ? text : nanosOf(ms);
+  return { since: fixed(now.since, fromMs), until: fixed(now.until, toMs) };
+}
+
 function timeMs(text: string, nowMs: number): number {
   const [, count, unit] = /^(\d+)([smhdw])$/.exec(text) ?? [];
   if (count !== undefined) return nowMs - Number(count) * UNIT_MS[unit!]!;

@@ -1,13 +1,13 @@
 /** The bar at the top: pages, range, zone, theme, help. */
 
 import type { JSX } from "preact";
-import { copyText } from "./copy.tsx";
+import { Copy, copyText } from "./copy.tsx";
 import { zone } from "./format.ts";
 import { showsHelp } from "./help.tsx";
 import { Icon } from "./icons.tsx";
 import { useKeys } from "./keys.ts";
 import { go, here, withParameters } from "./location.ts";
-import { nanosOf, range, rangeMs, refreshes } from "./range.ts";
+import { fixedRange, range, refreshes } from "./range.ts";
 import { RangeMenu } from "./range_menu.tsx";
 import { currentTab, TABS } from "./routes.ts";
 import { theme, toggleTheme } from "./theme.ts";
@@ -39,9 +39,9 @@ export function TopBar(): JSX.Element {
       <span class="grow" />
       <RangeMenu />
       <span class="muted zone" title="All times are in this zone; titles give UTC">{zone()}</span>
-      <button type="button" class="quiet wide-only" onClick={() => void copyText(absoluteLink())}>
-        Copy absolute link
-      </button>
+      <span class="wide-only">
+        <Copy text={absoluteLink} label="Copy absolute link" />
+      </span>
       <IconButton label="Refresh (r)" icon="refresh" act={refresh} />
       <IconButton
         label={theme.value === "dark" ? "Light colours" : "Dark colours"}
@@ -81,8 +81,6 @@ function refresh(): void {
 
 /** The address with its range as two times, which mean the same tomorrow. */
 function absoluteLink(): string {
-  const [from, to] = rangeMs(range.value);
   const { pathname, searchParams, origin } = here.value;
-  const times = { since: nanosOf(from), until: nanosOf(to) };
-  return origin + withParameters(pathname, times, searchParams);
+  return origin + withParameters(pathname, { ...fixedRange(range.value) }, searchParams);
 }
