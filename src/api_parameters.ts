@@ -6,10 +6,13 @@
 
 import type { z } from "zod";
 import { QueryError } from "./query/query_error.ts";
-import { parseTime, TIME_FORMS } from "./time_argument.ts";
+import { isRelativeTime, parseTime, TIME_FORMS } from "./time_argument.ts";
 
 /** Parameters that are times: they are taken in all the forms of a command line. */
 export const TIMES: ReadonlySet<string> = new Set(["since", "until"]);
+
+/** The parameter that says which page. */
+const CURSOR = "cursor";
 
 /** What a field takes, without what makes it optional. */
 export function innerType(field: z.core.$ZodType): z.core.$ZodType {
@@ -24,6 +27,8 @@ export function innerType(field: z.core.$ZodType): z.core.$ZodType {
 
 /**
  * The options that a URL gives; their values are as the schema takes them, but not checked yet.
+ *
+ * Of the next page "two hours ago" is the one of the first page, which its cursor knows: it is left out.
  *
  * @param nowMs Now, in ms since 1970.
  * @throws {QueryError} A parameter is unknown, given twice, or not of its kind.
@@ -67,6 +72,9 @@ export function optionsFrom(
       );
     }
     const texts = parameters.getAll(name);
+    const isOfCursor = TIMES.has(name) && CURSOR in schema.shape && parameters.has(CURSOR) &&
+      texts.length === 1 && isRelativeTime(texts[0]!);
+    if (isOfCursor) continue;
     const { type } = innerType(field)._zod.def;
     if (type === "array") {
       const { element } = innerType(field)._zod.def as unknown as { element: z.core.$ZodType };

@@ -17,7 +17,6 @@ import {
   type Question,
   questionError,
   QUESTIONS,
-  timeFlags,
 } from "./query_flags.ts";
 import { cellsOf, rowsOf } from "./query_tables.ts";
 import { QUERY_TIMEOUT_MS } from "./sql_query.ts";
@@ -137,14 +136,14 @@ interface Partial {
 }
 
 /** What was read, for people, and how to get what was not. */
-function noteRest({ options, logs }: AskCommand, answer: Partial, output: Output): void {
+function noteRest({ logs }: AskCommand, answer: Partial, output: Output): void {
   const { range, cursor, hasMoreSpans, hasMoreLogs } = answer;
   if (range !== undefined && !output.json) {
     const [since, until] = [range.since, range.until].map((nanos) => timeText(BigInt(nanos)));
     output.note(`read what was from ${since} until ${until}`);
   }
   if (cursor !== undefined) {
-    output.note(`there are more; the next page: ${timeFlags(options)}--cursor ${cursor}`);
+    output.note(`there are more; the next page: --cursor ${cursor}`);
   }
   if (hasMoreSpans) output.note("there are more spans; say --max-spans");
   if (hasMoreLogs && logs) output.note("there are more log records; say --max-logs");

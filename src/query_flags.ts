@@ -230,12 +230,6 @@ export function parametersFrom(options: Readonly<Record<string, unknown>>): URLS
   return parameters;
 }
 
-/** The times among the options, as flags: whoever asks for the next page has to say the same ones. */
-export function timeFlags(options: Readonly<Record<string, unknown>>): string {
-  return [...TIMES].filter((name) => options[name] !== undefined)
-    .map((name) => `--${name} ${options[name]} `).join("");
-}
-
 /**
  * What is wrong with a question, as an error about the command line.
  *

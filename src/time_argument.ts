@@ -11,6 +11,7 @@ const UNIT_NANOS: Readonly<Record<string, bigint>> = {
   d: 86_400_000_000_000n,
   w: 604_800_000_000_000n,
 };
+const AGO = /^(\d{1,9})([smhdw])$/;
 const RFC_3339 =
   /^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 /** Milliseconds since 1970 have this many digits from 1973 until 5138, nanoseconds from 1973 on. */
@@ -45,6 +46,21 @@ export function parseTime(text: string, nowMs: number): bigint | undefined {
   return nanos === undefined || nanos < 0n || nanos > MAX_NANOS ? undefined : nanos;
 }
 
+/**
+ * Whether a time is another one with each moment: how long ago it was.
+ *
+ * @example Two hours ago
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(isRelativeTime("2h"), true);
+ * assert.equal(isRelativeTime("1760000000000000000"), false);
+ * ```
+ */
+export function isRelativeTime(text: string): boolean {
+  return AGO.test(text.trim());
+}
+
 function parseNanos(text: string, nowMs: number): bigint | undefined {
   if (text === "0") return 0n;
   if (/^[1-9]\d*$/.test(text)) {
@@ -52,7 +68,7 @@ function parseNanos(text: string, nowMs: number): bigint | undefined {
     if (length >= MS_DIGITS.min && length <= MS_DIGITS.max) return BigInt(text) * 1_000_000n;
     return length >= NS_DIGITS.min && length <= NS_DIGITS.max ? BigInt(text) : undefined;
   }
-  const [, count, unit] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  const [, count, unit] = AGO.exec(text) ?? [];
   if (count !== undefined) {
     return BigInt(Math.floor(nowMs)) * 1_000_000n - BigInt(count) * UNIT_NANOS[unit!]!;
   }

@@ -155,17 +155,54 @@ for (const [driver, database] of stores) {
     assert.equal(tree.hasMoreSpans, true);
   });
 
-  Deno.test(`pages of log records follow each other by cursor: ${driver}`, async () => {
-    let found = 0;
-    let cursor = "";
-    do {
-      const page =
-        await (await get(`/api/logs?since=0&until=2100-01-01T00:00:00Z&limit=37${cursor}`))
-          .json();
-      found += page.logs.length;
-      cursor = page.cursor === undefined ? "" : `&cursor=${page.cursor}`;
-    } while (cursor !== "");
-    assert.equal(found, LOGS.length);
+  Deno.test(`pages follow each other by cursor, of one range though time goes on: ${driver}`, async () => {
+    const traceCount = new Set(SPANS.map(({ record }) => record.traceId)).size;
+    for (
+      const [path, list, count, limit] of [
+        ["logs", "logs", LOGS.length, 37],
+        ["traces", "traces", traceCount, 17],
+      ] as const
+    ) {
+      for (const range of ["since=9000d", "since=0&until=2100-01-01T00:00:00Z", "lastMs=9e11"]) {
+        const url = `/api/${path}?${range}&limit=${limit}`;
+        let page = await (await get(url)).json();
+        const found = [...page[list]];
+        const first = page.range;
+        for (; page.cursor !== undefined; found.push(...page[list])) {
+          // "9000 days ago" is another moment by now; and the range can be left out.
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          const left = `/api/${path}?limit=${limit}`;
+          const next = `${found.length > 2 * limit ? left : url}&cursor=${page.cursor}`;
+          const response = await get(next);
+          page = await response.json();
+          assert.equal(response.status, 200, `${next}: ${JSON.stringify(page)}`);
+          assert.deepEqual(page.range, first);
+        }
+        assert.equal(new Set(found.map((one) => JSON.stringify(one))).size, count, url);
+        assert.equal(found.length, count, url);
+      }
+    }
+  });
+
+  Deno.test(`a cursor of another query or another range is refused: ${driver}`, async () => {
+    const { cursor } = await (await get("/api/logs?since=9000d&limit=1")).json();
+    for (
+      const other of [
+        "/api/traces?since=9000d",
+        "/api/logs?since=9000d&service=shop",
+        `/api/logs?since=${FIRST}`,
+        "/api/logs?since=9000d&until=2100-01-01T00:00:00Z",
+        "/api/logs?lastMs=1000",
+      ]
+    ) {
+      const response = await get(`${other}&cursor=${cursor}`);
+      assert.equal(response.status, 400, other);
+      assert.equal((await response.json()).parameter, "cursor");
+    }
+    const response = await get(`/api/logs?since=9000d&since=1d&cursor=${cursor}`);
+    assert.equal((await response.json()).parameter, "since");
+    const wrong = await get(`/api/logs?since=long%20ago&cursor=${cursor}`);
+    assert.equal((await wrong.json()).parameter, "since");
   });
 
   Deno.test(`nonsense gets a problem that names the parameter: ${driver}`, async () => {

@@ -145,8 +145,7 @@ for (const driver of drivers) {
     for (const line of lines) assert.match(line, /^2\S+Z (INFO|WARN|ERROR|FATAL) +cart {2}/);
   });
 
-  Deno.test(`pages follow each other by the flags that are printed: ${driver}`, async () => {
-    // A relative time would be another one when the next page is asked for.
+  Deno.test(`pages follow each other by the flag that is printed: ${driver}`, async () => {
     const first = ["--since", "9000d", "--limit", "50"];
     const all: string[] = [];
     let { lines, notes } = await asked(here, "logs", first, true);
@@ -154,8 +153,8 @@ for (const driver of drivers) {
       all.push(...lines);
       const next = / page: (.+)$/.exec(notes.join("\n"))?.[1];
       if (next === undefined) break;
-      assert.match(next, /^--since \d+ --cursor \S+$/);
-      ({ lines, notes } = await asked(here, "logs", [...next.split(" "), "--limit", "50"], true));
+      assert.match(next, /^--cursor \S+$/);
+      ({ lines, notes } = await asked(here, "logs", [...first, ...next.split(" ")], true));
     }
     assert.equal(new Set(all).size, new Set(LOGS.map(({ record }) => record)).size);
   });

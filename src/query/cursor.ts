@@ -3,7 +3,8 @@
  *
  * A cursor holds the time range of the first page, so that "the last hour" stays the same hour, and
  * the key of the last row. Both are bound to the question by a hash: a mistake is refused instead of
- * giving the wrong page. It is no secret, and whoever forges one gets another place in the same answer.
+ * giving the wrong page. The range need not be said again; where it is, it has to be that one. It is no
+ * secret, and whoever forges one gets another place in the same answer.
  *
  * @module
  */
@@ -11,9 +12,12 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { QueryError } from "./query_error.ts";
-import type { TimeRange } from "./range.ts";
+import type { RangeOptions, TimeRange } from "./range.ts";
 
-/** What is asked: the name of the query and its options. `limit` and `cursor` may change by the page. */
+/**
+ * What is asked: the name of the query and its options. `limit` and `cursor` may change by the page,
+ * and the range be left out.
+ */
 export interface Question {
   /** E.g. `logs`. */
   readonly query: string;
@@ -29,6 +33,8 @@ export interface Position {
   readonly key: readonly bigint[];
 }
 
+/** Options that are no part of what a cursor is bound to; the range is in it as it was read. */
+const MAY_CHANGE: ReadonlySet<string> = new Set(["limit", "cursor", "since", "until", "lastMs"]);
 const DIGEST_CHARACTERS = 16;
 /** A key has a handful of numbers. */
 const MAX_CURSOR_LENGTH = 1_000;
@@ -55,7 +61,7 @@ export function cursorOf(question: Question, { range, key }: Position): string {
  * What a cursor says.
  *
  * @param keyLength How many numbers the key has to have.
- * @throws {QueryError} It is damaged, or of another question.
+ * @throws {QueryError} It is damaged, of another question, or of another range than is given.
  */
 export function positionOf(question: Question, cursor: string, keyLength: number): Position {
   const text = cursor.length > MAX_CURSOR_LENGTH
@@ -70,12 +76,27 @@ export function positionOf(question: Question, cursor: string, keyLength: number
     throw new QueryError("cursor", cursor, "damaged, or from a query with other options");
   }
   const [since, until, ...key] = numbers.split(" ").map(BigInt);
-  return { range: { since: since!, until: until! }, key };
+  const range = { since: since!, until: until! };
+  if (!isOf(range, question.options as RangeOptions)) {
+    const own = `since ${range.since} and until ${range.until}`;
+    throw new QueryError("cursor", cursor, `of another range: leave it out, or say ${own}`);
+  }
+  return { range, key };
 }
 
+/** Whether a range is what options say of it. */
+function isOf(range: TimeRange, { since, until, lastMs }: RangeOptions): boolean {
+  if (since !== undefined && since !== range.since) return false;
+  if (until !== undefined && until !== range.until) return false;
+  if (lastMs === undefined) return true;
+  const start = range.until - BigInt(lastMs) * 1_000_000n;
+  return range.since === (start < 0n ? 0n : start);
+}
+
+/** What a question has besides its range and its place. */
 function digestOf({ query, options }: Question, numbers: string): string {
-  const { limit: _limit, cursor: _cursor, ...asked } = options as Record<string, unknown>;
-  const text = JSON.stringify([query, canonical(asked), numbers]);
+  const asked = Object.entries(options).filter(([name]) => !MAY_CHANGE.has(name));
+  const text = JSON.stringify([query, canonical(Object.fromEntries(asked)), numbers]);
   return createHash("sha256").update(text).digest("hex").slice(0, DIGEST_CHARACTERS);
 }
 

@@ -21,7 +21,8 @@ export function limitField(byDefault: number): z.ZodDefault<z.ZodInt> {
 
 /** The field `cursor`. */
 export const CURSOR_FIELD = z.string().optional().describe(
-  "The page that follows the one this cursor came with. All other options have to be the same",
+  "The page that follows the one this cursor came with, of the same time range: that may be left out. " +
+    "All other options but `limit` have to be the same",
 );
 
 /** The field `filter`. */

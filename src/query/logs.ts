@@ -49,7 +49,10 @@ const CHOICE_FIELDS = {
 export interface LogSearch extends LogChoice {
   /** How many at most, 1 to 1,000. @default {100} */
   readonly limit?: number | undefined;
-  /** The {@linkcode LogPage.cursor} of the page before; all other options have to be the same. */
+  /**
+   * The {@linkcode LogPage.cursor} of the page before, of the same time range: that may be left out. All
+   * other options but `limit` have to be the same.
+   */
   readonly cursor?: string | undefined;
 }
 

@@ -25,7 +25,10 @@ export interface TraceSearch extends SpanSearch {
   readonly order?: "newest" | "slowest" | undefined;
   /** How many traces at most, 1 to 1000. @default {20} */
   readonly limit?: number | undefined;
-  /** The {@linkcode TracePage.cursor} of the page before; all other options have to be the same. */
+  /**
+   * The {@linkcode TracePage.cursor} of the page before, of the same time range: that may be left out. All
+   * other options but `limit` have to be the same.
+   */
   readonly cursor?: string | undefined;
 }
 

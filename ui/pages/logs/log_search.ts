@@ -5,7 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { type Answer, useAnswer } from "../../frame/answer.ts";
 import type { LogPage, StoredLog } from "../../frame/answers.ts";
 import { get, type Parameters } from "../../frame/api.ts";
-import { range, rangeKey, rangeMs, rangeParameters } from "../../frame/range.ts";
+import { rangeKey, rangeParameters } from "../../frame/range.ts";
 import { logQuery, logQueryKey } from "./log_query.ts";
 
 /** Records a page. */
@@ -28,7 +28,7 @@ export interface LogSearch {
 /** Asks for what the address says. */
 export function useLogSearch(): LogSearch {
   const key = `${logQueryKey.value} ${rangeKey()}`;
-  const parameters = { ...logQuery.value, ...steadyRange(), limit: LIMIT };
+  const parameters = { ...logQuery.value, ...rangeParameters(), limit: LIMIT };
   const answer = useAnswer<LogPage>(key, (signal) => get("/api/logs", parameters, signal));
   const pages = useMemo(() => new FurtherPages(), []);
   const page = answer.data.value;
@@ -43,14 +43,6 @@ export function useLogSearch(): LogSearch {
     moreError: pages.error,
     more: () => pages.more(),
   };
-}
-
-/** The range so that it can be asked for again: a cursor is for the very same question. */
-function steadyRange(): Parameters {
-  const { since, until } = range.value;
-  if (until !== "" || !/^\d+[smhdw]$/.test(since)) return rangeParameters();
-  const [fromMs, toMs] = rangeMs(range.value);
-  return { lastMs: toMs - fromMs };
 }
 
 class FurtherPages {

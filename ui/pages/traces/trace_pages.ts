@@ -44,7 +44,6 @@ export class TracePages {
       if (this.#traces.length >= count || this.#pagesRead >= maxPages) break;
       const page = await get<TracePage>("/api/traces", {
         ...this.#parameters,
-        ...this.#range && sameRange(this.#parameters, this.#range),
         limit: PAGE_SIZE,
         cursor: this.#cursor,
       }, signal);
@@ -62,9 +61,4 @@ export class TracePages {
       lastRead: this.#lastRead,
     };
   }
-}
-
-/** The next page is one of the same hour, though "an hour ago" is another by now. */
-function sameRange(parameters: Parameters, { since, until }: TracePage["range"]): Parameters {
-  return { ...parameters.since && { since }, ...parameters.until && { until } };
 }
