@@ -171,13 +171,15 @@ export const LOG_PAGE = z.strictObject({
   cursor: CURSOR,
 });
 
-/** An event of `/api/logs/tail`. */
-export const TAIL_EVENT = z.union([
-  STORED_LOG,
-  z.strictObject({ count: COUNT.nullable() }).describe(
-    "Of an event `dropped`: how many records are missing before the next one, null when not counted",
-  ),
-]);
+/** Of the events of `/api/logs/tail`, by what they are called: what their data is. */
+export const TAIL_EVENTS = {
+  message: STORED_LOG,
+  dropped: z.strictObject({
+    count: COUNT.nullable().describe(
+      "How many records are missing before the next one; null when that was not counted",
+    ),
+  }),
+};
 
 /** Of {@linkcode countLogs}. */
 export const LOG_COUNTS = z.strictObject({

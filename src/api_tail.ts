@@ -39,7 +39,8 @@ export type OpenLogTail = (
 
 /** Where. */
 export const LOG_TAIL_PATH = "/api/logs/tail";
-const HEARTBEAT_MS = 15_000;
+/** How often something comes of a tail at least, in ms. */
+export const HEARTBEAT_MS = 15_000;
 /** A comment, which clients pass over. */
 const HEARTBEAT = ":\n\n";
 const encoder = new TextEncoder();
@@ -48,20 +49,31 @@ const encoder = new TextEncoder();
  * The path and how it is answered.
  *
  * @param timeoutMs How long what is stored may take, in ms.
+ * @param heartbeatMs How long nothing may come, in ms.
  */
-export function tailRoute(open: OpenLogTail, timeoutMs: number): [string, Route] {
-  const answer = (request: Request) => told(request, () => follow(request, open, timeoutMs));
+export function tailRoute(
+  open: OpenLogTail,
+  timeoutMs: number,
+  heartbeatMs: number = HEARTBEAT_MS,
+): [string, Route] {
+  const answer = (request: Request) =>
+    told(request, () => follow(request, open, timeoutMs, heartbeatMs));
   return [LOG_TAIL_PATH, { methods: ["GET"], audience: "machine", refuse: problem, answer }];
 }
 
-async function follow(request: Request, open: OpenLogTail, timeoutMs: number): Promise<Response> {
+async function follow(
+  request: Request,
+  open: OpenLogTail,
+  timeoutMs: number,
+  heartbeatMs: number,
+): Promise<Response> {
   const { searchParams } = new URL(request.url);
   const last = request.headers.get("last-event-id");
   if (last !== null && last !== "") searchParams.set("after", last);
   const gone = new AbortController();
   const signal = AbortSignal.any([request.signal, gone.signal]);
   const events = await open(optionsFrom(LOG_TAIL, searchParams), { signal, timeoutMs });
-  return new Response(streamOf(events, () => gone.abort()), {
+  return new Response(streamOf(events, heartbeatMs, () => gone.abort()), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
   });
 }
@@ -69,6 +81,7 @@ async function follow(request: Request, open: OpenLogTail, timeoutMs: number): P
 /** What is not read is not made: who follows slowly leaves it to the follower to drop. */
 function streamOf(
   events: AsyncIterator<readonly TailEvent[], undefined>,
+  heartbeatMs: number,
   end: () => void,
 ): ReadableStream<Uint8Array> {
   let next: ReturnType<typeof events.next> | undefined;
@@ -77,7 +90,7 @@ function streamOf(
     start: (controller) => controller.enqueue(encoder.encode(HEARTBEAT)),
     async pull(controller) {
       next ??= events.next();
-      const came = await soon(next);
+      const came = await soon(next, heartbeatMs);
       if (came === undefined) return controller.enqueue(encoder.encode(HEARTBEAT));
       next = undefined;
       if (came.done) return controller.close();
@@ -88,9 +101,9 @@ function streamOf(
 }
 
 /** What it gives, or undefined when it is time for a heartbeat. */
-async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
+async function soon<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), HEARTBEAT_MS);
+  const timer = setTimeout(() => late.resolve(undefined), ms);
   try {
     return await Promise.race([promise, late.promise]);
   } finally {

@@ -5,7 +5,7 @@
  */
 
 import { delay } from "@std/async/delay";
-import { LOG_TAIL_PATH } from "./api_tail.ts";
+import { HEARTBEAT_MS, LOG_TAIL_PATH } from "./api_tail.ts";
 import { type CollectorAddress, CollectorRefusalError, followCollector } from "./ask_collector.ts";
 import { type LogJson, logLine } from "./log_line.ts";
 import type { Output } from "./output.ts";
@@ -17,8 +17,8 @@ import { UsageError } from "./usage_error.ts";
 /** How long a collector that is lost is left alone at first, and at most, in ms. */
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
-/** A heartbeat comes every 15 s: after three of them the connection is taken for dead, in ms. */
-const SILENCE_MS = 45_000;
+/** When three heartbeats have not come, the connection is taken for dead. */
+const SILENCE_MS = 3 * HEARTBEAT_MS;
 
 /** An event of the stream, as far as it matters here. */
 interface TailEvent {

@@ -5,10 +5,10 @@
  */
 
 import { z } from "zod";
-import { PROBLEM, TAIL_EVENT } from "./api_answers.ts";
+import { PROBLEM, TAIL_EVENTS } from "./api_answers.ts";
 import { innerType, TIMES } from "./api_parameters.ts";
 import { API_QUERIES, type ApiQuery, pathParameter } from "./api_queries.ts";
-import { LOG_TAIL_PATH } from "./api_tail.ts";
+import { HEARTBEAT_MS, LOG_TAIL_PATH } from "./api_tail.ts";
 import { LOG_TAIL } from "./query.ts";
 import { TIME_FORMS } from "./time_argument.ts";
 
@@ -51,29 +51,60 @@ export function openApiDocument(): Readonly<Record<string, unknown>> {
       schemas: { Problem: schemaOf(PROBLEM, "output") },
     },
     security: [{}, { token: [] }],
-    paths: Object.fromEntries(
-      [...API_QUERIES, TAIL].map((query) => [query.path, { get: operation(query) }]),
-    ),
+    paths: Object.fromEntries([
+      ...API_QUERIES.map((query) => {
+        const content = { "application/json": { schema: schemaOf(query.answer, "output") } };
+        return [query.path, { get: operation(query, content) }];
+      }),
+      [LOG_TAIL_PATH, { get: tailOperation() }],
+    ]),
   };
 }
 
-/** What comes is a stream. */
-const TAIL: Described = {
-  path: LOG_TAIL_PATH,
-  summary:
-    "Log records as they are acknowledged: server-sent events, each with one of these as data",
-  parameters: LOG_TAIL,
-  answer: TAIL_EVENT,
-  type: "text/event-stream",
-};
+function tailOperation(): JsonSchema {
+  const described = {
+    path: LOG_TAIL_PATH,
+    summary: "Log records as they are acknowledged: server-sent events, and a comment every " +
+      `${HEARTBEAT_MS / 1_000} s. The schema is of one event: its fields, and its data as JSON`,
+    parameters: LOG_TAIL,
+  };
+  const { parameters, ...operated } = operation(described, {
+    "text/event-stream": {
+      schema: { oneOf: Object.entries(TAIL_EVENTS).map(([name, data]) => eventSchema(name, data)) },
+    },
+  });
+  const lastEventId = {
+    name: "Last-Event-ID",
+    in: "header",
+    required: false,
+    description: "As `after`; browsers send it when they come back",
+    schema: schemaOf(innerType(LOG_TAIL.shape.after), "input"),
+  };
+  return { ...operated, parameters: [...parameters as JsonSchema[], lastEventId] };
+}
 
-interface Described extends Pick<ApiQuery, "path" | "summary" | "parameters" | "answer"> {
-  /** @default {"application/json"} */
-  readonly type?: string;
+/** An event as clients get it: without a name it is a `message`, and those alone have an id. */
+function eventSchema(name: string, data: z.core.$ZodType): JsonSchema {
+  const isMessage = name === "message";
+  return {
+    type: "object",
+    properties: {
+      event: { const: name, ...isMessage && { description: "The default: it is not written" } },
+      ...isMessage && { id: schemaOf(innerType(LOG_TAIL.shape.after), "input") },
+      data: {
+        type: "string",
+        contentMediaType: "application/json",
+        contentSchema: schemaOf(data, "output"),
+      },
+    },
+    required: isMessage ? ["event", "id", "data"] : ["event", "data"],
+    additionalProperties: false,
+  };
 }
 
 function operation(
-  { path, summary, parameters, answer, type = "application/json" }: Described,
+  { path, summary, parameters }: Pick<ApiQuery, "path" | "summary" | "parameters">,
+  content: JsonSchema,
 ): JsonSchema {
   const inPath = pathParameter(path);
   const problem = {
@@ -92,7 +123,7 @@ function operation(
     responses: {
       200: {
         description: "The answer",
-        content: { [type]: { schema: schemaOf(answer, "output") } },
+        content,
       },
       ...Object.fromEntries(
         Object.entries(PROBLEMS).map(([status, description]) => [

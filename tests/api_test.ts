@@ -4,6 +4,8 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { jsonToProtobuf, parseRequestJson, requestToJson } from "../src/otlp.ts";
+import { followLogs } from "../src/followed_logs.ts";
+import { LogTail } from "../src/log_tail.ts";
 import type { Database } from "../src/postgres/database.ts";
 import { handler } from "../src/server.ts";
 import { canonicalise } from "./canonical.ts";
@@ -35,6 +37,14 @@ function answerTo(
       health: () => Promise.resolve({ ok: true }),
     },
     database,
+    // Of what is stored, and then it ends.
+    async tailLogs(choice, read) {
+      const tail = new LogTail();
+      const flush = () => Promise.resolve();
+      const events = await followLogs(tail, { flush, open: database }, choice, read);
+      tail.close();
+      return events;
+    },
     ...options,
   });
 }
@@ -64,6 +74,31 @@ async function documentOf(get: Get): Promise<Document> {
 
 function valid(validate: ValidateFunction, value: unknown, what: string): void {
   assert.ok(validate(value), `${what}: ${ajv.errorsText(validate.errors)}`);
+}
+
+/** Checks an answer. */
+type Check = (text: string, what: string) => void;
+
+function validJson(validate: ValidateFunction): Check {
+  return (text, what) => valid(validate, JSON.parse(text), what);
+}
+
+/** The same of a stream of events: each one, and its data. */
+function validEvents(schema: object): Check {
+  const { oneOf } = schema as { oneOf: { properties: { data: { contentSchema: object } } }[] };
+  const kinds = oneOf.map((one) => ({
+    event: ajv.compile(one),
+    data: ajv.compile(one.properties.data.contentSchema),
+  }));
+  return (text, what) => {
+    for (const block of text.split("\n\n").filter((block) => !/^(:|$)/.test(block))) {
+      const fields = block.split("\n").map((line) => /^(\w+): (.*)$/.exec(line)!.slice(1));
+      const event = { event: "message", ...Object.fromEntries(fields) };
+      const kind = kinds.find(({ event: validate }) => validate(event));
+      assert.ok(kind !== undefined, `${what}: ${block}`);
+      valid(kind.data, JSON.parse(event.data), what);
+    }
+  };
 }
 
 const traceId = LOGS.find(({ record }) => record.traceId !== "")!.record.traceId;
@@ -97,6 +132,9 @@ const QUESTIONS: Record<string, string[]> = {
   "/api/partitions": ["/api/partitions", "/api/partitions?signal=logs&limit=1"],
   "/api/exemplars": [`/api/exemplars?metric=latency&${RANGE}`],
 };
+const TAIL = "/api/logs/tail";
+const TAILED: Record<string, string[]> = { [TAIL]: [`${TAIL}?since=${FIRST}&text=timeout`] };
+const ASKED = { ...QUESTIONS, ...TAILED };
 
 for (const [driver, database] of stores) {
   const get = apiOf(() => Promise.resolve(database));
@@ -105,8 +143,7 @@ for (const [driver, database] of stores) {
     const document = await documentOf(get);
     assert.deepEqual(
       Object.keys(document.paths).toSorted(),
-      // The tail is a stream, and has its own tests.
-      [...Object.keys(QUESTIONS), "/api/logs/tail"].toSorted(),
+      Object.keys(ASKED).toSorted(),
     );
     for (const [path, urls] of Object.entries(QUESTIONS)) {
       const { responses, parameters } = document.paths[path]!.get;
@@ -241,6 +278,20 @@ for (const [driver, database] of stores) {
       valid(validate, answer, url);
       if (parameter !== undefined) assert.equal(answer.parameter, parameter, url);
     }
+    for (const [path, { get: { parameters } }] of Object.entries((await documentOf(get)).paths)) {
+      for (const { name, in: place } of parameters) {
+        if (place === "header") continue;
+        const { pathname, searchParams } = new URL(ASKED[path]![0]!, "http://localhost");
+        if (place === "query") searchParams.set(name, "shop\0a = 1");
+        const url = place === "query"
+          ? `${pathname}?${searchParams}`
+          : path.replace(/\{.*\}/, "shop%00");
+        const response = await get(url);
+        const answer = await response.json();
+        assert.equal(response.status, 400, `${url}: ${JSON.stringify(answer)}`);
+        assert.equal(answer.parameter, name, url);
+      }
+    }
     const nobody = await get(
       `/api/traces?${RANGE}&service=${encodeURIComponent("'; drop table x; --")}`,
     );
@@ -306,31 +357,47 @@ for (const [driver, database] of stores) {
     );
     // Half of them change a question that is answered from what is stored, so that what is hostile
     // comes as far as the database.
-    const answered = Object.entries(document.paths).filter(([path]) => path in QUESTIONS);
-    const asked = fc.constantFrom(...answered).chain(([path, { get }]) => {
+    const problem = ajv.compile(document.components.schemas.Problem);
+    const answers = new Map(
+      Object.entries(document.paths).map(([path, { get: { responses } }]) => {
+        const [schema] = Object.values(responses[200]!.content).map(({ schema }) => schema);
+        return [path, path === TAIL ? validEvents(schema!) : validJson(ajv.compile(schema!))];
+      }),
+    );
+    const asked = fc.constantFrom(...Object.entries(document.paths)).chain(([path, { get }]) => {
       const names = get.parameters.filter((one) => one.in === "query").map(({ name }) => name);
       return fc.record({
+        path: fc.constant(path),
         url: fc.oneof(
-          fc.constantFrom(...QUESTIONS[path]!),
+          fc.constantFrom(...ASKED[path]!),
           hostile.map((own) => path.replace(/\{.*\}/, encodeURIComponent(own.toWellFormed()))),
         ),
         given: fc.array(fc.tuple(fc.constantFrom(...names), hostile), { maxLength: 3 }),
       });
     });
     const statuses = new Map<number, number>();
+    const answered = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(asked, async ({ url: base, given }) => {
+      fc.asyncProperty(asked, async ({ path, url: base, given }) => {
         const { pathname, searchParams } = new URL(base, "http://localhost");
         for (const [name, value] of given) searchParams.set(name, value.toWellFormed());
         const url = `${pathname}?${searchParams}`;
         const response = await get(url);
-        await response.body?.cancel();
+        const text = await response.text();
+        if (response.status === 200) {
+          answers.get(path)!(text, url);
+          answered.add(path);
+        } else {
+          valid(problem, JSON.parse(text), url);
+          assert.ok(response.status in document.paths[path]!.get.responses, url);
+        }
         statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
         assert.ok(response.status < 500 || response.status === 504, `${url}: ${response.status}`);
       }),
       { numRuns: FUZZ },
     );
-    assert.ok(statuses.get(200)! > 0 && statuses.get(400)! > 0, [...statuses].join(" "));
+    assert.deepEqual([...answered].toSorted(), Object.keys(ASKED).toSorted());
+    assert.ok(statuses.get(400)! > 0, [...statuses].join(" "));
   });
 }
 

@@ -12,6 +12,7 @@ import { startCollector, stop } from "./collector_process.ts";
 import { attribute, log, logs, resource } from "./one_record.ts";
 import { openStore } from "./open_store.ts";
 import { drivers } from "./postgres.ts";
+import { type ReadEvent, readEvents } from "./tail_events.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
 const HERE = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1" } };
@@ -29,45 +30,6 @@ function named(names: readonly string[], fields: Partial<LogRecord> = {}): Uint8
 
 function numbered(from: number, count: number): string[] {
   return Array.from({ length: count }, (_, n) => String(from + n));
-}
-
-/** An event as a client reads it. */
-interface ReadEvent {
-  readonly id: string | undefined;
-  readonly event: string;
-  readonly data: string;
-}
-
-/** The events of a response, as EventSource reads them. */
-async function* eventsOf(response: Response): AsyncGenerator<ReadEvent> {
-  assert.equal(response.status, 200);
-  assert.equal(response.headers.get("content-type"), "text/event-stream");
-  let rest = "";
-  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
-    const blocks = (rest + piece).split("\n\n");
-    rest = blocks.pop()!;
-    for (const block of blocks) {
-      const fields = new Map(
-        block.split("\n").map((line) =>
-          /^(\w*):? ?(.*)$/s.exec(line)!.slice(1) as [string, string]
-        ),
-      );
-      const data = fields.get("data");
-      if (data === undefined) continue;
-      yield { id: fields.get("id"), event: fields.get("event") ?? "message", data };
-    }
-  }
-}
-
-/** Reads events until `count` records have come, and leaves. */
-async function read(response: Response, count: number): Promise<ReadEvent[]> {
-  const events: ReadEvent[] = [];
-  let records = 0;
-  for await (const event of eventsOf(response)) {
-    events.push(event);
-    if (event.event === "message" && ++records === count) break;
-  }
-  return events;
 }
 
 function nameOf({ data }: ReadEvent): string {
@@ -183,7 +145,7 @@ for (const driver of drivers) {
     await test.step("twenty followers see each line, one that does not read slows nobody", async () => {
       const lazy = await get("");
       const following = await Promise.all(numbered(0, 20).map(() => get("?service=shop")));
-      const seen = Promise.all(following.map((response) => read(response, 6_000)));
+      const seen = Promise.all(following.map((response) => readEvents(response, 6_000)));
       for (let n = 0; n < 6_000; n += 100) {
         await adapter.write("logs", named(numbered(n, 100)));
       }
@@ -191,7 +153,7 @@ for (const driver of drivers) {
         assert.ok(events.every(({ event }) => event === "message"));
         assert.deepEqual(events.map(nameOf), numbered(0, 6_000));
       }
-      const late = await read(lazy, 1_000);
+      const late = await readEvents(lazy, 1_000);
       assert.equal(late[0]!.event, "dropped");
       assert.deepEqual(JSON.parse(late[0]!.data), { count: 5_000 });
       assert.deepEqual(late.slice(1).map(nameOf), numbered(5_000, 1_000));
@@ -225,7 +187,7 @@ for (const driver of drivers) {
         [1, 1],
       );
       await adapter.write("logs", named(["two"], { severityNumber: 9, attributes }));
-      const [one, two] = await read(response, 2);
+      const [one, two] = await readEvents(response, 2);
       assert.equal(nameOf(two!), "two");
       const answer = handler({ store: adapter, database: (options) => adapter.database(options) });
       const stored = await answer(
@@ -251,22 +213,22 @@ for (const driver of drivers) {
       const send = (...names: string[]) => adapter.write("logs", named(names, { timeUnixNano }));
       const first = await get("?filter=severity+exists+or+service+%3D+shop");
       await send("a", "b", "c");
-      const seen = await read(first, 2);
+      const seen = await readEvents(first, 2);
       assert.deepEqual(seen.map(nameOf), ["a", "b"]);
       await send("d");
       const again = await get("?service=shop&since=0", {
         headers: { "last-event-id": seen[1]!.id! },
       });
       await send("e");
-      const rest = await read(again, 3);
+      const rest = await readEvents(again, 3);
       assert.deepEqual(rest.map(nameOf), ["c", "d", "e"]);
       assert.deepEqual(rest.map(({ id }) => id), [3, 4, 5].map((n) => `${timeUnixNano}-${n}`));
-      const since = await read(await get(`?since=${timeUnixNano}&service=shop`), 5);
+      const since = await readEvents(await get(`?since=${timeUnixNano}&service=shop`), 5);
       assert.deepEqual(since.map(nameOf), ["a", "b", "c", "d", "e"]);
     });
 
     await test.step("of more than is given of what is stored, the newest come, and that is said", async () => {
-      const events = await read(await get("?since=0"), 1_000);
+      const events = await readEvents(await get("?since=0"), 1_000);
       assert.deepEqual([events[0]!.event, events[0]!.data], ["dropped", '{"count":null}']);
       assert.equal(nameOf(events.at(-1)!), "e");
     });
@@ -274,7 +236,7 @@ for (const driver of drivers) {
     await test.step("a sender from the future moves no position beyond now", async () => {
       const response = await get("");
       await adapter.write("logs", named(["early"], { timeUnixNano: 2n ** 63n }));
-      const [event] = await read(response, 1);
+      const [event] = await readEvents(response, 1);
       const [time] = event!.id!.split("-");
       assert.ok(BigInt(time!) <= BigInt(Date.now()) * 1_000_000n);
     });
@@ -317,7 +279,7 @@ for (const driver of drivers) {
     });
 
     await test.step("followers of a store that is closed come to an end", async () => {
-      const events = read(await get(""), Infinity);
+      const events = readEvents(await get(""), Infinity);
       await adapter.close();
       assert.deepEqual(await events, []);
       await assert.rejects(adapter.tailLogs());
@@ -340,8 +302,8 @@ Deno.test("a collector is followed, loses a follower, and stops in time with oth
     await response.body?.cancel();
   };
   const [one, two, deaf] = await Promise.all([follow(), follow(), follow()]);
-  const first = read(one, 1);
-  const all = read(two, Infinity);
+  const first = readEvents(one, 1);
+  const all = readEvents(two, Infinity);
   await send("a");
   assert.deepEqual((await first).map(nameOf), ["a"]);
   // The first one has left.

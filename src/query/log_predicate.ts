@@ -31,7 +31,7 @@ interface Compared {
 /**
  * The condition of a filter.
  *
- * @throws {QueryError} There is a regular expression in it, or what no text of Postgres holds.
+ * @throws {QueryError} There is a regular expression in it.
  * @throws {FilterFieldError} It names a field that log records do not have.
  *
  * @example By severity
@@ -79,7 +79,6 @@ export function logPredicate(filter: Filter): LogPredicate {
 function reader(target: FilterTarget): (log: Stored<LogRecord>) => Compared | undefined {
   if (target.kind === "attribute") {
     const { of, key } = target;
-    refuseNul(key);
     return (log) => valueOf((of === "record" ? log.record : log.resource).attributes, key);
   }
   switch (target.name) {
@@ -116,7 +115,6 @@ function serviceName(attributes: readonly KeyValue[]): string | undefined {
 }
 
 function comparison({ target, operator, value, isNumber }: Comparison): LogPredicate {
-  refuseNul(value);
   if (operator === "~" || operator === "!~") {
     throw new QueryError(
       "filter",
@@ -183,9 +181,4 @@ function wordPattern(word: string): RegExp {
     return `[${[...cases].filter((one) => [...one].length === 1).join("")}]`;
   });
   return new RegExp(`(?<!${LETTER})${letters.join("")}(?!${LETTER})`, "u");
-}
-
-/** As the database does that would be asked for it. */
-function refuseNul(text: string): void {
-  if (text.includes("\0")) throw new QueryError("filter", text, "no text has NUL in it");
 }
