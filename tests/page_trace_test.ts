@@ -92,7 +92,7 @@ browserTest(
         spanId: id(3),
       }]);
       const page = await open(`${url}/traces/${TRACE}`);
-      await row(page, "without parent").getByText("orphan").waitFor();
+      await row(page, "without parent").getByText("extra root").waitFor();
 
       await page.keyboard.press("[");
       await row(page, "3 hidden, 1 error").waitFor();

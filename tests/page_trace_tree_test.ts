@@ -34,9 +34,11 @@ function treeOf(given: readonly Given[]): WaterfallSpan[] {
       endTimeUnixNano: String(1_000 + to),
       attributes: [{ key: "at", value: { intValue: String(at) } }],
       events: [],
+      links: [],
       status: { message: "", code: isError ? 2 : 0 },
     },
     resource: empty,
+    scope: { name: "" },
     service: "shop",
     parent,
     isOrphan: false,
@@ -61,17 +63,18 @@ Deno.test("a fold hides all that is below, and counts it with its errors", () =>
   assert.deepEqual(visibleSpans(shop, readFolds("id-1")), [0, 1, 3]);
   const all = readFolds("all");
   assert.deepEqual(visibleSpans(shop, all), [0]);
-  const opened = withFolds(all, ancestors(shop, 2), false);
+  const opened = withFolds(all, ancestors(shop, 2).map((at) => shop[at]!), false);
   assert.deepEqual(visibleSpans(shop, opened), [0, 1, 2, 3]);
   assert.equal(foldsText(opened), "all,id-0,id-1");
   assert.deepEqual(readFolds(foldsText(opened)), opened);
 });
 
 Deno.test("spans are found by name, id and attribute, in any case, and gone through in a circle", () => {
-  assert.deepEqual(findSpans(shop, "NAME 2"), [2]);
-  assert.deepEqual(findSpans(shop, "at=3"), [3]);
-  assert.deepEqual(findSpans(shop, "id-3"), [3]);
-  assert.deepEqual(findSpans(shop, " "), []);
+  const found = (text: string) => findSpans(shop, { text, kind: "", minNs: 0 });
+  assert.deepEqual(found("NAME 2"), [2]);
+  assert.deepEqual(found("at=3"), [3]);
+  assert.deepEqual(found("id-3"), [3]);
+  assert.deepEqual(found(" "), []);
   assert.deepEqual([step([1, 3], 1, 1), step([1, 3], 3, 1), step([1, 3], 1, -1)], [3, 1, 3]);
   assert.equal(step([], 1, 1), -1);
 });

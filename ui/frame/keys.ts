@@ -38,6 +38,7 @@ export function listenToKeys(): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.key !== "Escape" && isTyping(event.target as Element)) return;
     if (event.key === "Enter" && isActivated(event.target as Element)) return;
+    if (SCROLLING.has(event.key) && isScrolled(event.target as Element)) return;
     const before = performance.now() - pairedMs < PAIR_MS ? paired : "";
     paired = "";
     const name = before + event.key;
@@ -50,6 +51,14 @@ export function listenToKeys(): void {
       pairedMs = performance.now();
     }
   });
+}
+
+/** Keys that scroll. */
+const SCROLLING = new Set(["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]);
+
+/** Whether it is read by scrolling. */
+function isScrolled(element: Element): boolean {
+  return Boolean(element.closest?.(".details-body"));
 }
 
 function isTyping(element: Element): boolean {

@@ -1,21 +1,27 @@
 /** All that is known of one span, and the log records in it. */
 
 import type { JSX } from "preact";
-import type { StoredLog } from "../../frame/answers.ts";
+import type { StoredLog, TraceTree } from "../../frame/answers.ts";
 import { Attributes } from "../../frame/attributes.tsx";
 import { Copy } from "../../frame/copy.tsx";
 import { Details } from "../../frame/details.tsx";
 import { duration, time, utc } from "../../frame/format.ts";
 import { withParameters } from "../../frame/location.ts";
-import { attributeFilter, quoted, valueText } from "../../frame/value.ts";
+import { attributeFilter, plainAttributes, quoted } from "../../frame/value.ts";
+import { KINDS } from "./kinds.ts";
+import { hoursAround, Similar } from "./similar.tsx";
+import { SpanLogs } from "./span_logs.tsx";
 import type { WaterfallSpan } from "./span_tree.ts";
-
-const KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"];
+import { clockWords, rootWords } from "./words.ts";
 
 /** The panel. */
 export function SpanDetails(
-  { of, logs, close }: {
+  { tree, of, clockNs, isAdjusted, logs, close }: {
+    readonly tree: TraceTree;
     readonly of: WaterfallSpan;
+    /** By how much its clock differs; 0 when that need not be said. */
+    readonly clockNs: number;
+    readonly isAdjusted: boolean;
     readonly logs: readonly StoredLog[];
     readonly close: () => void;
   },
@@ -24,52 +30,51 @@ export function SpanDetails(
   const { events, links, status } = record;
   const more = (query: string) =>
     withParameters("/traces", { query, ...hoursAround(record.startTimeUnixNano) });
+  const { traceId } = tree;
   return (
     <Details title={record.name || "no name"} close={close}>
       <p>
         <strong>{service || "no service"}</strong> · {KINDS[record.kind] ?? record.kind} ·{" "}
-        <span title={`${of.endNs - of.startNs} ns`}>
-          {of.isRunning ? "running" : duration(of.endNs - of.startNs)}
-        </span>
-        {of.isError && <span class="error">· Error {status?.message}</span>}
+        {of.isRunning ? "running" : (
+          <>
+            {duration(of.endNs - of.startNs)}{" "}
+            <span class="muted num">{(of.endNs - of.startNs).toLocaleString("en")} ns</span>
+          </>
+        )}
+        {of.isError && <span class="error">· ● Error {status?.message}</span>}
       </p>
       <p class="data" title={utc(record.startTimeUnixNano)}>
-        {time(record.startTimeUnixNano, 9)}, {duration(of.startNs)} after the start
+        {of.isUnknown
+          ? "It did not say when it began."
+          : `${time(record.startTimeUnixNano, 9)}, ${duration(of.startNs)} after the start`}
       </p>
+      {of.mark && <p class="notice">{rootWords(of, tree.hasMoreSpans)}</p>}
+      {clockNs !== 0
+        ? <p class="notice">{clockWords(clockNs, isAdjusted)}</p>
+        : of.movedNs !== 0 && (
+          <p class="notice">It is moved by {duration(of.movedNs)}, with the span above it.</p>
+        )}
       <p>
-        <span class="data">{record.spanId}</span> <Copy text={record.spanId} label="Copy id" />
-        <Copy text={() => JSON.stringify(of.span, null, 2)} label="Copy JSON" />
+        <span class="data">{record.spanId}</span>
       </p>
-      <p>
-        <a
-          class="button"
-          href={withParameters("/traces", {
-            service,
-            operation: record.name,
-            errors: of.isError ? "1" : "",
-            ...hoursAround(record.startTimeUnixNano),
-          })}
-        >
-          Find more like this
-        </a>
+      <p class="trace-copies">
+        <Copy text={record.spanId} label="Copy ID" />
+        <Copy text={() => JSON.stringify(plainSpan(of), null, 2)} label="Copy JSON" />
+        <Copy text={() => linkTo(traceId, of)} label="Copy link" />
+        <Copy text={() => summaryOf(traceId, of)} label="Copy summary" />
       </p>
+      <Similar of={of} />
       <Attributes
         title="Attributes"
         attributes={record.attributes}
         dropped={record.droppedAttributesCount}
         search={(key, text) => more(attributeFilter("record", key, text))}
       />
-      <h3>
-        Log records <span class="muted">{logs.length}</span>
-      </h3>
-      <ul class="span-logs">
-        {logs.map(({ record: log }, at) => (
-          <li key={at}>
-            <span class="data muted">{time(log.timeUnixNano).slice(11)}</span>{" "}
-            <strong>{log.severityText}</strong> {valueText(log.body) || log.eventName}
-          </li>
-        ))}
-      </ul>
+      {events.length > 0 && (
+        <h3>
+          Events <span class="muted">{events.length}</span>
+        </h3>
+      )}
       {events.map((event, at) => (
         <Attributes
           key={`event ${at}`}
@@ -80,16 +85,20 @@ export function SpanDetails(
           dropped={event.droppedAttributesCount}
         />
       ))}
+      <Dropped count={record.droppedEventsCount} what="events" />
       {links.map((link, at) => (
         <section key={`link ${at}`}>
           <p>
             <a href={withParameters(`/traces/${link.traceId}`, { span: link.spanId })}>
-              Linked trace {link.traceId}
+              {link.traceId === traceId ? "Linked span" : "Linked trace"}{" "}
+              {link.traceId === traceId ? link.spanId : link.traceId}
             </a>
           </p>
           <Attributes title="Attributes of the link" attributes={link.attributes} />
         </section>
       ))}
+      <Dropped count={record.droppedLinksCount} what="links" />
+      <SpanLogs logs={logs} hasMore={tree.hasMoreLogs} />
       <Attributes
         title="Resource"
         attributes={resource.attributes}
@@ -104,8 +113,41 @@ export function SpanDetails(
   );
 }
 
-/** A range in which spans like one are looked for: an hour before and after it. */
-function hoursAround(nanos: string): { readonly since: string; readonly until: string } {
-  const hourNs = 3_600_000_000_000n;
-  return { since: String(BigInt(nanos) - hourNs), until: String(BigInt(nanos) + hourNs) };
+function Dropped({ count, what }: { readonly count: number; readonly what: string }) {
+  if (count === 0) return null;
+  return <p class="muted">{count} more {what} were dropped by the sender.</p>;
+}
+
+/** Where a span is found again, whatever else is shown now. */
+function linkTo(traceId: string, { key }: WaterfallSpan): string {
+  return `${location.origin}/traces/${traceId}?span=${encodeURIComponent(key)}`;
+}
+
+/** A span in a line. */
+function summaryOf(traceId: string, of: WaterfallSpan): string {
+  const { record, service } = of.span;
+  const status = of.isError ? ` Error ${record.status?.message ?? ""}`.trimEnd() : "";
+  const took = of.isRunning ? "running" : duration(of.endNs - of.startNs);
+  return `${utc(record.startTimeUnixNano)} ${service || "no service"} ${
+    record.name || "no name"
+  } ${took}${status} trace=${traceId} span=${record.spanId}`;
+}
+
+/** A span as one reads it: plain values, not those of OTLP. */
+function plainSpan({ span: { record, resource, scope } }: WaterfallSpan): unknown {
+  const withPlain = <T extends { attributes: typeof record.attributes }>(of: T) => ({
+    ...of,
+    attributes: plainAttributes(of.attributes),
+  });
+  return {
+    ...withPlain(record),
+    events: record.events.map(withPlain),
+    links: record.links.map(withPlain),
+    resource: plainAttributes(resource.attributes),
+    scope: {
+      name: scope.name,
+      version: scope.version,
+      attributes: plainAttributes(scope.attributes),
+    },
+  };
 }

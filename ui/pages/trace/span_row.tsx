@@ -3,93 +3,91 @@
 import type { JSX } from "preact";
 import type { Slot } from "../../frame/colors.ts";
 import { count, duration } from "../../frame/format.ts";
-import { Icon } from "../../frame/icons.tsx";
 import type { Stretch } from "./critical_path.ts";
 import type { WaterfallSpan } from "./span_tree.ts";
+import { strokes, UNITS } from "./strokes.ts";
+import { clockText, clockWords, rootWords } from "./words.ts";
 
-/** So many events of a span are shown as ticks at most; all of them stand in its details. */
-const MAX_TICKS = 6;
-const MAX_STRETCHES = 6;
+/** Deeper spans say how deep they are. */
 const MAX_INDENT = 16;
 
+/** Properties of {@linkcode SpanRow}. */
+export interface SpanRowProps {
+  readonly of: WaterfallSpan;
+  readonly index: number;
+  /** How deep it is below what is shown. */
+  readonly depth: number;
+  readonly slot: Slot;
+  /** The part of the trace that is in sight. */
+  readonly shown: Stretch;
+  readonly stretches: readonly Stretch[] | undefined;
+  /** By how much its clock differs; 0 when that need not be said. */
+  readonly clockNs: number;
+  readonly isAdjusted: boolean;
+  /** Whether spans are missing that may be its parent. */
+  readonly isPartial: boolean;
+  readonly isFolded: boolean;
+  readonly isSelected: boolean;
+  readonly isFound: boolean;
+  /** Whether it is the one that Tab goes to. */
+  readonly isStop: boolean;
+  readonly open: () => void;
+  readonly fold: () => void;
+}
+
 /** The row. */
-export function SpanRow(
-  { of, index, slot, shown, stretches, isFolded, isSelected, isFound, open, fold }: {
-    readonly of: WaterfallSpan;
-    readonly index: number;
-    readonly slot: Slot;
-    /** The part of the trace that is in sight. */
-    readonly shown: Stretch;
-    readonly stretches: readonly Stretch[];
-    readonly isFolded: boolean;
-    readonly isSelected: boolean;
-    readonly isFound: boolean;
-    readonly open: () => void;
-    readonly fold: () => void;
-  },
-): JSX.Element {
-  const { span, startNs, endNs, isError, below, errorsBelow, mark } = of;
-  const lengthNs = Math.max(1, shown.toNs - shown.fromNs);
-  const place = (ns: number) => Math.max(0, Math.min(100, (ns - shown.fromNs) / lengthNs * 100));
-  const isInSight = endNs >= shown.fromNs && startNs <= shown.toNs;
-  const width = place(endNs) - place(startNs);
-  const begunNs = BigInt(span.record.startTimeUnixNano);
+export function SpanRow(props: SpanRowProps): JSX.Element {
+  const { of, index, depth, slot, isFolded, isSelected, isFound, isStop, open, fold } = props;
+  const { span, isError, below, errorsBelow, mark } = of;
+  const indent = Math.min(depth, MAX_INDENT);
   return (
     <div
-      class="span-row"
+      class={slot.repeats ? "span-row hatched" : "span-row"}
       role="row"
-      aria-level={span.depth + 1}
+      aria-level={depth + 1}
       aria-expanded={below > 0 ? !isFolded : undefined}
       aria-rowindex={index + 1}
       aria-selected={isSelected}
       data-found={isFound}
-      tabIndex={isSelected ? 0 : -1}
+      tabIndex={isStop ? 0 : -1}
+      style={{ "--color": slot.color }}
       onClick={() => {
         // Text that was chosen is to be copied.
         if (getSelection()?.isCollapsed !== false) open();
       }}
     >
-      <span
-        class="span-name"
-        role="gridcell"
-        style={{ paddingLeft: `${Math.min(span.depth, MAX_INDENT) * 12}px` }}
-      >
-        {below > 0
-          ? (
-            <button
-              type="button"
-              class="quiet span-fold"
-              tabIndex={-1}
-              aria-label={isFolded ? "Open" : "Fold"}
-              onClick={(event) => {
-                event.stopPropagation();
-                fold();
-              }}
-            >
-              <Icon name={isFolded ? "right" : "down"} />
-            </button>
-          )
-          : <i class="span-fold" />}
-        <i class="span-color" style={{ background: slot.color }} />
-        {isError && (
-          <span class="error span-error">
-            <Icon name="error" />Error
-          </span>
+      <span class="span-name" role="gridcell" style={{ paddingLeft: `${indent * 12}px` }}>
+        {below > 0 && (
+          <button
+            type="button"
+            class="quiet span-fold"
+            tabIndex={-1}
+            aria-label={isFolded ? "Open" : "Fold"}
+            onClick={(event) => {
+              event.stopPropagation();
+              fold();
+            }}
+          />
         )}
+        {depth > MAX_INDENT && (
+          <span class="muted num" title={`${depth} levels below the first`}>{depth}</span>
+        )}
+        {isError && <span class="error">● Error</span>}
         {!isError && isFolded && errorsBelow > 0 && (
-          <span class="error" title={`${errorsBelow} errors below`}>○</span>
+          <span class="error" title={`${count(errorsBelow)} errors below`}>○</span>
         )}
         {mark && (
-          <span
-            class="warn"
-            title={mark === "orphan"
-              ? "Its parent is not here: it may have been sampled away, be late, or be lost"
-              : "Its parents go round in a circle, which was cut here"}
-          >
-            {mark}
+          <span class="warn" title={rootWords(of, props.isPartial)}>
+            {mark === "orphan" ? "extra root" : "circle"}
           </span>
         )}
-        <strong>{span.service || "no service"}</strong> {span.record.name || "no name"}
+        {props.clockNs !== 0 && (
+          <span class="warn" title={clockWords(props.clockNs, props.isAdjusted)}>
+            {clockText(props.clockNs, props.isAdjusted)}
+          </span>
+        )}
+        <strong>{span.service || "no service"}</strong>
+        <span class="span-operation">{span.record.name || "no name"}</span>
         {isFolded && (
           <span class="muted">
             ({count(below)} hidden{errorsBelow > 0 &&
@@ -97,42 +95,64 @@ export function SpanRow(
           </span>
         )}
       </span>
-      <span class="span-time" role="gridcell">
-        <span class="span-lane">
-          {isInSight && (
-            <span
-              class={isError ? "span-bar has-error" : "span-bar"}
-              style={{ left: `${place(startNs)}%`, width: `${width}%`, background: slot.color }}
-            />
-          )}
-          {isInSight && stretches.slice(0, MAX_STRETCHES).map(({ fromNs, toNs }) => (
-            <span
-              key={fromNs}
-              class="span-critical"
-              style={{ left: `${place(fromNs)}%`, width: `${place(toNs) - place(fromNs)}%` }}
-            />
-          ))}
-          {isInSight && span.record.events.slice(0, MAX_TICKS).map((event, at) => {
-            const ns = startNs + Number(BigInt(event.timeUnixNano) - begunNs);
-            if (ns < shown.fromNs || ns > shown.toNs) return null;
-            return (
-              <span
-                key={at}
-                class="span-tick"
-                title={event.name}
-                style={{ left: `${place(ns)}%` }}
-              />
-            );
-          })}
-          <span
-            class="span-duration num"
-            title={`${endNs - startNs} ns`}
-            style={{ left: `calc(${place(endNs)}% + 6px)` }}
-          >
-            {of.isRunning ? "running" : duration(endNs - startNs)}
-          </span>
-        </span>
-      </span>
+      <Lane {...props} />
     </div>
   );
+}
+
+/** The bar, when it is in sight, and how long it is. */
+function Lane({ of, shown, stretches }: SpanRowProps): JSX.Element {
+  const { span, startNs, endNs, isError } = of;
+  const lengthNs = Math.max(1, shown.toNs - shown.fromNs);
+  const place = (ns: number) => Math.max(0, Math.min(100, (ns - shown.fromNs) / lengthNs * 100));
+  const text = of.isRunning ? "running" : duration(endNs - startNs);
+  if (endNs < shown.fromNs || startNs > shown.toNs) {
+    const isBefore = endNs < shown.fromNs;
+    return (
+      <span class="span-lane" role="gridcell">
+        <span
+          class={isBefore ? "span-duration" : "span-duration is-after"}
+          title={isBefore ? "Before what is shown" : "After what is shown"}
+        >
+          {isBefore ? `‹ ${text}` : `${text} ›`}
+        </span>
+      </span>
+    );
+  }
+  return (
+    <span class="span-lane" role="gridcell">
+      <span
+        class={isError ? "span-bar has-error" : "span-bar"}
+        style={{ left: `${place(startNs)}%`, width: `${place(endNs) - place(startNs)}%` }}
+      />
+      {stretches && <Strokes class="span-critical" path={strokes(stretches, shown, 2)} />}
+      {span.record.events.length > 0 && (
+        <Strokes class="span-events" path={strokes(eventTimes(of), shown, 1.5)} />
+      )}
+      <span
+        class="span-duration"
+        title={`${endNs - startNs} ns`}
+        style={{ left: `calc(${place(endNs)}% + 6px)` }}
+      >
+        {text}
+      </span>
+    </span>
+  );
+}
+
+function Strokes({ class: name, path }: { readonly class: string; readonly path: string }) {
+  if (path === "") return null;
+  return (
+    <svg class={name} viewBox={`0 0 ${UNITS} 1`} preserveAspectRatio="none" aria-hidden="true">
+      <path d={path} />
+    </svg>
+  );
+}
+
+function eventTimes({ span: { record }, startNs }: WaterfallSpan): Stretch[] {
+  const begunNs = BigInt(record.startTimeUnixNano);
+  return record.events
+    .map(({ timeUnixNano }) => startNs + Number(BigInt(timeUnixNano) - begunNs))
+    .sort((a, b) => a - b)
+    .map((ns) => ({ fromNs: ns, toNs: ns }));
 }

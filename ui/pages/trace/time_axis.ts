@@ -1,0 +1,51 @@
+/** The axis of a waterfall: round times, all in one unit. */
+
+import type { Stretch } from "./critical_path.ts";
+
+const UNITS: readonly (readonly [number, string])[] = [
+  [3_600e9, "h"],
+  [60e9, "m"],
+  [1e9, "s"],
+  [1e6, "ms"],
+  [1e3, "µs"],
+  [1, "ns"],
+];
+
+/** A time on the axis. */
+export interface Tick {
+  readonly ns: number;
+  readonly label: string;
+}
+
+/**
+ * The round times within a stretch, about so many.
+ *
+ * @example A second
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const labels = ticks({ fromNs: 0, toNs: 1e9 }, 4).map(({ label }) => label);
+ * assert.deepEqual(labels, ["0", "200ms", "400ms", "600ms", "800ms", "1000ms"]);
+ * ```
+ */
+export function ticks({ fromNs, toNs }: Stretch, about: number): Tick[] {
+  const rawNs = Math.max(1, (toNs - fromNs) / about);
+  const [unitNs, unit] = UNITS.find(([ns]) => rawNs >= ns)!;
+  const stepNs = roundStep(rawNs / unitNs, unit) * unitNs;
+  const digits = Math.max(0, -Math.floor(Math.log10(stepNs / unitNs) + 1e-9));
+  const found: Tick[] = [];
+  for (let at = Math.ceil(fromNs / stepNs); at * stepNs <= toNs; at++) {
+    const ns = at * stepNs;
+    found.push({ ns, label: ns === 0 ? "0" : `${(ns / unitNs).toFixed(digits)}${unit}` });
+  }
+  return found;
+}
+
+/** The next 1, 2 or 5; of minutes and seconds also those that make up an hour or a minute. */
+function roundStep(value: number, unit: string): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const steps = unit === "s" || unit === "m"
+    ? [1, 2, 5, 10, 15, 30, 60]
+    : [1, 2, 5, 10].map((step) => step * power);
+  return steps.find((step) => step >= value) ?? steps.at(-1)!;
+}

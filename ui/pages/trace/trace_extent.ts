@@ -1,0 +1,27 @@
+/** How much of a trace is read: what the address says, up to what the API gives at once. */
+
+import { parameter } from "../../frame/location.ts";
+
+/** Spans that are read at first; as many more come each time that more are wanted. */
+export const SPANS = 10_000;
+/** The most spans that the API gives at once. */
+export const MAX_SPANS = 100_000;
+
+const LOGS = 1_000;
+/** The most log records that the API gives at once. */
+export const MAX_LOGS = 10_000;
+
+/** How many spans are read. */
+export function maxSpans(): number {
+  return wanted("spans", SPANS, MAX_SPANS);
+}
+
+/** How many log records are read. */
+export function maxLogs(): number {
+  return wanted("logs", LOGS, MAX_LOGS);
+}
+
+function wanted(name: string, least: number, most: number): number {
+  const text = parameter(name);
+  return /^\d+$/.test(text) ? Math.max(least, Math.min(most, Number(text))) : least;
+}

@@ -1,0 +1,79 @@
+/** What stands above the rows: times, and the edge between tree and bars, which can be moved. */
+
+import type { Signal } from "@preact/signals";
+import type { JSX } from "preact";
+import type { Stretch } from "./critical_path.ts";
+import { ticks } from "./time_axis.ts";
+
+const MIN = 15;
+const MAX = 75;
+const STEP = 5;
+/** So many times there are, about. */
+const TICKS = 5;
+
+/** The head. */
+export function WaterfallHead(
+  { shown, width }: {
+    readonly shown: Stretch;
+    /** Of the tree, in percent. */
+    readonly width: Signal<number>;
+  },
+): JSX.Element {
+  const resize = (to: number) => width.value = Math.round(Math.max(MIN, Math.min(MAX, to)));
+  const drag = (event: PointerEvent) => {
+    const handle = event.currentTarget as HTMLElement;
+    const head = handle.parentElement!.getBoundingClientRect();
+    handle.setPointerCapture(event.pointerId);
+    const move = (moved: PointerEvent) => resize((moved.clientX - head.left) / head.width * 100);
+    handle.addEventListener("pointermove", move);
+    handle.addEventListener("lostpointercapture", () => {
+      handle.removeEventListener("pointermove", move);
+    }, { once: true });
+  };
+  const lengthNs = shown.toNs - shown.fromNs;
+  return (
+    <div class="span-row span-head">
+      <span aria-hidden="true">Service and operation</span>
+      <span class="span-lane" aria-hidden="true">
+        {ticks(shown, TICKS).map(({ ns, label }) => (
+          <span
+            key={ns}
+            class="span-tick"
+            style={{ left: `${(ns - shown.fromNs) / lengthNs * 100}%` }}
+          >
+            {label}
+          </span>
+        ))}
+      </span>
+      <div
+        class="span-edge"
+        role="separator"
+        tabIndex={0}
+        aria-orientation="vertical"
+        aria-label="Width of the tree"
+        aria-valuenow={width.value}
+        aria-valuemin={MIN}
+        aria-valuemax={MAX}
+        onPointerDown={drag}
+        onKeyDown={(event) => {
+          if (event.key === "ArrowLeft") resize(width.value - STEP);
+          else if (event.key === "ArrowRight") resize(width.value + STEP);
+          else return;
+          event.preventDefault();
+          event.stopPropagation();
+        }}
+      />
+    </div>
+  );
+}
+
+/** Where lines go through the rows at those times, for their style. */
+export function grid(shown: Stretch): Record<string, string> {
+  const [first, second] = ticks(shown, TICKS);
+  if (first === undefined || second === undefined) return { "--grid-step": "0" };
+  const lengthNs = shown.toNs - shown.fromNs;
+  const step = (second.ns - first.ns) / lengthNs;
+  // A background at 100 % stands at the end, not behind it: its place is a part of what it leaves free.
+  const from = (first.ns - shown.fromNs) / lengthNs / (1 - step);
+  return { "--grid-step": `${step * 100}%`, "--grid-from": `${from * 100}%` };
+}
