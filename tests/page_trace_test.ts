@@ -117,7 +117,7 @@ browserTest(
       await page.keyboard.press("e");
       await details.getByText("it failed").waitFor();
       assert.equal(await row(page, "span 4").getAttribute("aria-selected"), "true");
-      await row(page, "span 4").getByText("Error").waitFor();
+      await row(page, "span 4").getByText("Error", { exact: true }).waitFor();
       await page.keyboard.press("ArrowLeft");
       assert.equal(await row(page, "span 2").getAttribute("aria-selected"), "true");
       await page.keyboard.press("x");

@@ -54,10 +54,8 @@ export function SpanDetails(
         : of.movedNs !== 0 && (
           <p class="notice">It is moved by {duration(of.movedNs)}, with the span above it.</p>
         )}
-      <p>
-        <span class="data">{record.spanId}</span>
-      </p>
       <p class="trace-copies">
+        <span class="data">{record.spanId}</span>
         <Copy text={record.spanId} label="Copy ID" />
         <Copy text={() => JSON.stringify(plainSpan(of), null, 2)} label="Copy JSON" />
         <Copy text={() => linkTo(traceId, of)} label="Copy link" />

@@ -26,13 +26,20 @@ export function SpanPath(
   const hidden = view.isOnly ? within.to - within.from - visible.length : 0;
   return (
     <div class="trace-path">
+      {chosen === undefined && <span class="muted">Choose a span to see what is above it.</span>}
       {chosen && (
         <nav aria-label="Spans above">
           {above.map((up, index) =>
             index > 0 && index <= left
               ? index === 1 && <span key="left" class="muted">… {count(left)} more ›</span>
               : (
-                <button key={up} type="button" class="quiet" onClick={() => actions.select(up)}>
+                <button
+                  key={up}
+                  type="button"
+                  class="quiet"
+                  title={spans[up]!.span.service}
+                  onClick={() => actions.select(up)}
+                >
                   {name(up)} ›
                 </button>
               )

@@ -72,9 +72,18 @@ export function SpanRow(props: SpanRowProps): JSX.Element {
         {depth > MAX_INDENT && (
           <span class="muted num" title={`${depth} levels below the first`}>{depth}</span>
         )}
-        {isError && <span class="error">● Error</span>}
+        {isError && <span class="error">●</span>}
         {!isError && isFolded && errorsBelow > 0 && (
           <span class="error" title={`${count(errorsBelow)} errors below`}>○</span>
+        )}
+        <strong>{span.service || "no service"}</strong>
+        <span class="span-operation">{span.record.name || "no name"}</span>
+        {isError && <span class="error">Error</span>}
+        {isFolded && (
+          <span class="muted">
+            ({count(below)} hidden{errorsBelow > 0 &&
+              `, ${count(errorsBelow)} ${errorsBelow === 1 ? "error" : "errors"}`})
+          </span>
         )}
         {mark && (
           <span class="warn" title={rootWords(of, props.isPartial)}>
@@ -84,14 +93,6 @@ export function SpanRow(props: SpanRowProps): JSX.Element {
         {props.clockNs !== 0 && (
           <span class="warn" title={clockWords(props.clockNs, props.isAdjusted)}>
             {clockText(props.clockNs, props.isAdjusted)}
-          </span>
-        )}
-        <strong>{span.service || "no service"}</strong>
-        <span class="span-operation">{span.record.name || "no name"}</span>
-        {isFolded && (
-          <span class="muted">
-            ({count(below)} hidden{errorsBelow > 0 &&
-              `, ${count(errorsBelow)} ${errorsBelow === 1 ? "error" : "errors"}`})
           </span>
         )}
       </span>

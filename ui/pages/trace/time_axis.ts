@@ -11,6 +11,9 @@ const UNITS: readonly (readonly [number, string])[] = [
   [1, "ns"],
 ];
 
+/** Longer steps are told in minutes or hours, of which a half is no round number. */
+const SECOND_NS = 1e9;
+
 /** A time on the axis. */
 export interface Tick {
   readonly ns: number;
@@ -20,18 +23,20 @@ export interface Tick {
 /**
  * The round times within a stretch, about so many.
  *
- * @example A second
+ * @example A second and more
  * ```ts
  * import assert from "node:assert/strict";
  *
- * const labels = ticks({ fromNs: 0, toNs: 1e9 }, 4).map(({ label }) => label);
- * assert.deepEqual(labels, ["0", "200ms", "400ms", "600ms", "800ms", "1000ms"]);
+ * const labels = ticks({ fromNs: 0, toNs: 1.2e9 }, 3).map(({ label }) => label);
+ * assert.deepEqual(labels, ["0", "0.5s", "1.0s"]);
  * ```
  */
 export function ticks({ fromNs, toNs }: Stretch, about: number): Tick[] {
   const rawNs = Math.max(1, (toNs - fromNs) / about);
-  const [unitNs, unit] = UNITS.find(([ns]) => rawNs >= ns)!;
-  const stepNs = roundStep(rawNs / unitNs, unit) * unitNs;
+  const [ofStepNs, ofStep] = UNITS.find(([ns]) => rawNs >= ns)!;
+  const stepNs = roundStep(rawNs / ofStepNs, ofStep) * ofStepNs;
+  const [unitNs, unit] = UNITS.find(([ns]) => ns <= Math.max(ofStepNs, SECOND_NS) && toNs >= ns) ??
+    [ofStepNs, ofStep];
   const digits = Math.max(0, -Math.floor(Math.log10(stepNs / unitNs) + 1e-9));
   const found: Tick[] = [];
   for (let at = Math.ceil(fromNs / stepNs); at * stepNs <= toNs; at++) {

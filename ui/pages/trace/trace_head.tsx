@@ -9,7 +9,6 @@ import { setParameters, withParameters } from "../../frame/location.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { MAX_LOGS, MAX_SPANS, maxLogs, maxSpans, SPANS } from "./trace_extent.ts";
 import type { TraceView } from "./trace_view.ts";
-import { signed } from "./words.ts";
 
 /** The head. */
 export function TraceHead(
@@ -119,12 +118,12 @@ function Roots(
 function Clocks({ view }: { readonly view: TraceView }): JSX.Element | null {
   const { clocks, isAdjusted } = view;
   if (clocks.size === 0) return null;
-  const most = [...clocks.values()].reduce((a, b) => Math.abs(b) > Math.abs(a) ? b : a);
+  const mostNs = [...clocks.values()].reduce((most, ns) => Math.max(most, Math.abs(ns)), 0);
   const choose = (times: string) => () => setParameters({ times, window: "" }, { replace: true });
   return (
     <span class="trace-clocks" role="group" aria-label="Times">
       <span class="warn" title="Spans that do not fit their parents by their times">
-        Clocks differ by up to {signed(-most).replace("+", "")}
+        Clocks differ by up to {duration(mostNs)}
       </span>
       <button type="button" aria-pressed={!isAdjusted} onClick={choose("")}>Raw</button>
       <button type="button" aria-pressed={isAdjusted} onClick={choose("adjusted")}>Adjusted</button>
