@@ -6,7 +6,7 @@
  * @module
  */
 
-// Made from bdf7051ce083bc95748fd228ea9e7ac8, is 8dfb0eb6c048a2224700354155996883.
+// Made from 80ab3b5229e95c77496d03eb02715076, is 23ec1a0c84f8977f1565c5dc8e346130.
 
 import type { Page } from "./page.ts";
 
@@ -23,7 +23,7 @@ export const page: Page = {
       rel="icon"
       href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%230b5cc0'/%3E%3Cpath d='M3 5h7M5 8h8M7 11h4' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E"
     >
-    <link rel="stylesheet" href="/assets/app-f3babe82e00a.css">
+    <link rel="stylesheet" href="/assets/app-c18d58e2534f.css">
     <script type="module" src="/assets/app-f933eef60621.js"></script>
   </head>
   <body>
@@ -54,7 +54,7 @@ export const page: Page = {
 `,
     },
     {
-      name: "app-f3babe82e00a.css",
+      name: "app-c18d58e2534f.css",
       text: `:root {
 color-scheme: light;
 --bg: #fff;
@@ -1327,6 +1327,10 @@ box-shadow: inset 0 0 0 1px var(--accent);
 color: var(--muted);
 background: var(--bg);
 }
+.span-head > :first-child {
+overflow: hidden;
+text-overflow: ellipsis;
+}
 .span-name {
 display: flex;
 align-items: center;
@@ -1481,6 +1485,12 @@ text-overflow: ellipsis;
 width: 132px;
 }
 @media (max-width: 720px) {
+.trace-columns {
+min-height: 240px;
+}
+.panel-body:has(> .trace-columns) {
+overflow: auto;
+}
 .trace-path {
 flex-wrap: wrap;
 }

@@ -84,85 +84,96 @@ function hex(value: number): string {
   return value.toString(16).padStart(16, "0");
 }
 
-/** What was measured, in milliseconds. */
+/** What was measured. */
 export interface TraceSpeed {
-  /** From the start of the navigation to the first paint of anything. */
-  readonly firstPaintMs: number;
-  /** From the last byte of the trace to the first paint of its rows. */
-  readonly rowsMs: number;
-  /** From the start of the navigation to the first paint of its rows. */
-  readonly allMs: number;
-  /** How long the collector took to answer. */
-  readonly answerMs: number;
-  /** The most elements that there were. */
-  readonly elements: number;
-  /** The longest task, and the longest time between frames, while it was scrolled. */
-  readonly longestTaskMs: number;
-  readonly longestFrameMs: number;
-  readonly frames: number;
-}
-
-declare global {
-  // What the page writes down about itself.
-  var seen: { rowsMs: number; tasks: number[] };
-}
-
-/** Opens a trace on a page that is blank, and scrolls through all of it with the wheel. */
-export async function measureTrace(page: Page, address: string): Promise<TraceSpeed> {
-  await page.addInitScript(() => {
-    globalThis.seen = { rowsMs: 0, tasks: [] };
-    new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) seen.tasks.push(duration);
-    }).observe({ type: "longtask", buffered: true });
-    const watch = new MutationObserver(() => {
-      if (document.querySelector(".span-rows [role=row]") === null) return;
-      watch.disconnect();
-      // What comes behind the frame, comes behind its paint.
-      requestAnimationFrame(() => {
-        const channel = new MessageChannel();
-        channel.port1.onmessage = () => seen.rowsMs = performance.now();
-        channel.port2.postMessage("");
-      });
-    });
-    watch.observe(document, { childList: true, subtree: true });
-  });
-  await page.goto(address);
-  await page.waitForFunction(() => seen.rowsMs > 0);
-  const first = await page.evaluate(() => {
-    const [answer] = performance.getEntriesByType("resource")
-      .filter(({ name }) => name.includes("/api/traces/")) as PerformanceResourceTiming[];
-    return {
-      firstPaintMs: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN,
-      rowsMs: seen.rowsMs - answer!.responseEnd,
-      allMs: seen.rowsMs,
-      answerMs: answer!.responseEnd - answer!.startTime,
-      elements: document.querySelectorAll("*").length,
-      tasks: seen.tasks,
-    };
-  });
-  const scrolled = await page.evaluate(async () => {
-    seen.tasks = [];
-    const rows = document.querySelector(".span-rows")!;
-    const frames: number[] = [];
-    let elements = 0;
-    let last = await new Promise<number>(requestAnimationFrame);
-    // A notch of a wheel a frame, then leaps to anywhere.
-    for (let step = 0; step < 240; step++) {
-      if (step < 180) rows.scrollTop += 120;
-      else rows.scrollTop = rows.scrollHeight * (step * 37 % 60) / 60;
-      const now = await new Promise<number>(requestAnimationFrame);
-      frames.push(now - last);
-      last = now;
-      if (step % 20 === 0) elements = Math.max(elements, document.querySelectorAll("*").length);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    return { frames, elements, tasks: seen.tasks };
-  });
-  return {
-    ...first,
-    elements: Math.max(first.elements, scrolled.elements),
-    longestTaskMs: Math.max(0, ...scrolled.tasks),
-    longestFrameMs: Math.max(...scrolled.frames),
-    frames: scrolled.frames.length,
+  readonly loaded: {
+    /** From the start of the navigation to the first paint of anything. */
+    readonly firstPaintMs: number;
+    /** From the last byte of the trace to the first paint of its rows. */
+    readonly rowsMs: number;
+    /** From the start of the navigation to the first paint of its rows. */
+    readonly allMs: number;
+    /** How long the collector took to answer. */
+    readonly answerMs: number;
+    readonly longestTaskMs: number;
+    readonly elements: number;
   };
+  /** While it was scrolled. */
+  readonly scrolled: {
+    readonly elements: number;
+    readonly longestTaskMs: number;
+    /** The longest time between two frames. */
+    readonly longestFrameMs: number;
+    readonly frames: number;
+    /** Where it ended, in pixels. */
+    readonly scrolledTo: number;
+  };
+}
+
+/** Writes down long tasks, and when the first row was painted. */
+const WATCH = `
+  globalThis.seen = { rowsMs: 0, tasks: [] };
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) seen.tasks.push(duration);
+  }).observe({ type: "longtask", buffered: true });
+  const watch = new MutationObserver(() => {
+    if (document.querySelector(".span-rows [role=row]") === null) return;
+    watch.disconnect();
+    // What comes behind the frame, comes behind its paint.
+    requestAnimationFrame(() => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => seen.rowsMs = performance.now();
+      channel.port2.postMessage("");
+    });
+  });
+  watch.observe(document, { childList: true, subtree: true });
+`;
+
+const LOADED = `(() => {
+  const [answer] = performance.getEntriesByType("resource")
+    .filter(({ name }) => name.includes("/api/traces/"));
+  return {
+    firstPaintMs: performance.getEntriesByName("first-contentful-paint")[0].startTime,
+    rowsMs: seen.rowsMs - answer.responseEnd,
+    allMs: seen.rowsMs,
+    answerMs: answer.responseEnd - answer.startTime,
+    longestTaskMs: Math.max(0, ...seen.tasks),
+    elements: document.querySelectorAll("*").length,
+  };
+})()`;
+
+/** A few notches of a wheel a frame, then leaps to anywhere. */
+const SCROLL = `(async () => {
+  seen.tasks = [];
+  const rows = document.querySelector(".span-rows");
+  const nextFrame = () => new Promise(requestAnimationFrame);
+  const frames = [];
+  let elements = 0;
+  let last = await nextFrame();
+  for (let step = 0; step < 240; step++) {
+    if (step < 180) rows.scrollTop += 120;
+    else rows.scrollTop = rows.scrollHeight * (step * 37 % 60) / 60;
+    const now = await nextFrame();
+    frames.push(now - last);
+    last = now;
+    if (step % 20 === 0) elements = Math.max(elements, document.querySelectorAll("*").length);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return {
+    elements,
+    longestTaskMs: Math.max(0, ...seen.tasks),
+    longestFrameMs: Math.max(...frames),
+    frames: frames.length,
+    scrolledTo: rows.scrollTop,
+  };
+})()`;
+
+/** Opens a trace on a page that is blank, and scrolls through it. */
+export async function measureTrace(page: Page, address: string): Promise<TraceSpeed> {
+  await page.addInitScript({ content: WATCH });
+  await page.goto(address);
+  await page.waitForFunction("seen.rowsMs > 0");
+  const loaded = await page.evaluate<TraceSpeed["loaded"]>(LOADED);
+  const scrolled = await page.evaluate<TraceSpeed["scrolled"]>(SCROLL);
+  return { loaded, scrolled };
 }
