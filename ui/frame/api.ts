@@ -68,6 +68,26 @@ export async function post(
   });
 }
 
+/**
+ * Why a question is refused whose answer is a stream; undefined when it is not.
+ *
+ * @throws The reason of the signal.
+ */
+export async function refusalOf(
+  path: string,
+  parameters: Parameters,
+  signal: AbortSignal,
+): Promise<ApiError | undefined> {
+  try {
+    const response = await send(address(path, parameters), { signal });
+    await response.body?.cancel();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ApiError) return error;
+    throw error;
+  }
+}
+
 async function send(url: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
   let response: Response;
   try {

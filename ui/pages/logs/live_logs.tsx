@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useKeys } from "../../frame/keys.ts";
 import { parameter, setParameters } from "../../frame/location.ts";
+import { ErrorNotice } from "../../frame/panel.tsx";
 import { LogDetails } from "./log_details.tsx";
 import { logKey, logQuery, logQueryKey } from "./log_query.ts";
 import { logOf, type LogRow, LogRows } from "./log_rows.tsx";
@@ -59,6 +60,7 @@ export function LiveLogs(): JSX.Element {
   return (
     <>
       <TailBar tail={tail} resume={resume} />
+      {tail.refusal.value && <ErrorNotice error={tail.refusal.value} retry={() => tail.retry()} />}
       <div class="columns">
         <div
           class="panel"

@@ -77,7 +77,9 @@ function Gap(
 ): JSX.Element {
   return (
     <div class="log-row log-gap" role="row" aria-rowindex={index + 1}>
-      <span role="gridcell">No connection for {duration(row.lostMs * 1e6)}</span>
+      <span role="gridcell">
+        No connection for {duration(row.lostMs * 1e6)}: lines may be missing here
+      </span>
     </div>
   );
 }

@@ -24,13 +24,14 @@ export function TailBar(
     <div class="tail-bar">
       <Connection tail={tail} />
       <span class="data">{count(tail.rate.value)} rows/s</span>
-      <span class="muted">{count(tail.received.value)} received</span>
-      {(dropped > 0 || tail.dropsUncounted.value) && (
-        <span class="warn">
-          {dropped.toLocaleString("en")}
-          {tail.dropsUncounted.value && " and more"} dropped
-        </span>
-      )}
+      <span class="data muted">{tail.received.value.toLocaleString("en")} received</span>
+      <span
+        class={dropped > 0 || tail.dropsUncounted.value ? "data warn" : "data muted"}
+        title="Came too fast to be shown; all of them are stored"
+      >
+        {dropped.toLocaleString("en")}
+        {tail.dropsUncounted.value && " and more"} dropped
+      </span>
       <span class="grow" />
       {paused
         ? (
@@ -59,6 +60,7 @@ function Connection({ tail }: { readonly tail: Tail }): JSX.Element {
     return () => clearInterval(timer);
   }, [retryAtMs]);
   if (tail.connected.value) return <span class="ok live">● Live</span>;
+  if (tail.refusal.value?.status === 400) return <span class="error live">○ Not followed</span>;
   if (retryAtMs === undefined) return <span class="muted live">○ Connecting</span>;
   const seconds = Math.max(0, Math.ceil((retryAtMs - nowMs.value) / 1000));
   return <span class="error live">○ Disconnected, next try in {seconds} s</span>;
