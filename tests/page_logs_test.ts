@@ -1,9 +1,10 @@
 /** The page of logs, in Chromium over a collector. */
 
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { browserTest } from "./browser.ts";
 import { startCollector } from "./collector_process.ts";
+import { allStored, type LogLine, sendLines } from "./page_log_lines.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 
@@ -22,55 +23,24 @@ const MIDDLE = BigInt(Date.now() - 1_800_000) * 1_000_000n;
 const SECOND = 1_000_000_000n;
 const HOSTILE = "<script>document.title = 'broken'</script><img src=x onerror=alert(1)>";
 
-interface Line {
-  readonly at: bigint;
-  readonly text: string;
-  readonly severity?: number;
-  readonly traced?: boolean;
-}
-
 /** Sends log records of a service, in one scope. */
-async function send(service: string, scope: string, lines: readonly Line[]): Promise<void> {
-  const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });
-  const response = await fetch(`${collector.url}/v1/logs`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      resourceLogs: [{
-        resource: { attributes: [text("service.name", service), text("host.name", "web-1")] },
-        scopeLogs: [{
-          scope: { name: scope },
-          logRecords: lines.map(({ at, text: body, severity = 9, traced = false }) => ({
-            timeUnixNano: String(at),
-            severityNumber: severity,
-            body: { stringValue: body },
-            attributes: [text("order.id", body.slice(-3)), text("<b>key</b>", HOSTILE)],
-            ...traced ? { traceId: TRACE_ID, spanId: SPAN_ID } : {},
-          })),
-        }],
-      }],
-    }),
-  });
-  assert.equal(response.status, 200);
-  await response.body?.cancel();
-}
-
-/** Waits until everything that was sent is stored. */
-async function stored(): Promise<void> {
-  while (true) {
-    const { destinations: [storage] } = await (await fetch(`${collector.url}/api/stats`)).json();
-    if (storage.pending.logs === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+const send = (service: string, scope: string, lines: readonly LogLine[]) =>
+  sendLines(
+    collector.url,
+    { service, scope, resource: { "host.name": "web-1" } },
+    lines.map((line) => ({
+      ...line,
+      attributes: { "order.id": line.text.slice(-3), "<b>key</b>": HOSTILE },
+    })),
+  );
 
 await send("shop", "orders", [
   // One each second around the middle: the order that failed is number 600.
-  ...Array.from({ length: 1_200 }, (_, n): Line => ({
+  ...Array.from({ length: 1_200 }, (_, n): LogLine => ({
     at: MIDDLE + BigInt(n - 600) * SECOND,
     text: n === 600 ? "payment declined for order 600" : `order shipped ${n}`,
     severity: n === 600 ? 17 : n % 2 === 0 ? 5 : 9,
-    traced: n === 600,
+    ...n === 600 ? { traceId: TRACE_ID, spanId: SPAN_ID } : {},
   })),
 ]);
 await send("shop", "other scope", [{ at: MIDDLE + 1n, text: "of another scope" }]);
@@ -78,7 +48,7 @@ await send("mail", "orders", [
   { at: MIDDLE + 2n, text: "of another service" },
   { at: MIDDLE + 1_000n * SECOND, text: HOSTILE, severity: 13 },
 ]);
-await stored();
+await allStored(collector.url);
 
 const rows = (page: Page) =>
   page.getByRole("grid", { name: "Log records", exact: true }).getByRole("row");
@@ -175,13 +145,27 @@ browserTest(
     const context = page.getByRole("grid", { name: "Log records around it" });
     const anchor = context.locator("[aria-selected=true]");
     await anchor.waitFor();
-    assert.ok(await anchor.isVisible());
     assert.match(await anchor.innerText(), /payment declined for order 600/);
+    // It is in sight, and marked.
+    const box = (await anchor.boundingBox())!;
+    const around = (await page.locator(".log-context .rows").boundingBox())!;
+    assert.ok(box.y > around.y + 24 && box.y + box.height <= around.y + around.height);
+    const background = (row: Locator) =>
+      row.evaluate("(row) => getComputedStyle(row).backgroundColor");
+    const other = context.getByRole("row").filter({ hasText: "order shipped 601" });
+    assert.notEqual(await background(anchor), await background(other));
     assert.equal(await context.getAttribute("aria-rowcount"), "101");
     const texts = await context.getByRole("row").allInnerTexts();
+    assert.ok(texts.every((text) => /^\d\d:\d\d:\d\d\.\d{3}\s/.test(text)), texts.join("\n"));
     assert.ok(texts.some((text) => /DEBUG\s+order shipped 598/.test(text)), texts.join("\n"));
     assert.ok(texts.some((text) => /INFO\s+order shipped 601/.test(text)));
     assert.ok(!texts.some((text) => text.includes("of another")));
+
+    await page.getByRole("grid", { name: "Log records around it" }).hover();
+    await page.mouse.wheel(0, -10_000);
+    await context.getByText("order shipped 650").waitFor();
+    await page.mouse.wheel(0, 10_000);
+    await context.getByText("order shipped 550").waitFor();
 
     // A new tab shows the same.
     const again = await open(page.url());
@@ -191,6 +175,37 @@ browserTest(
     await again.waitForURL(new RegExp(`/traces/${TRACE_ID}\\?span=${SPAN_ID}`));
   },
 );
+
+browserTest("fifty records each way are found among many of other scopes", async (open) => {
+  // In a second 5,000 of another scope, and one of this one every 10 ms.
+  const at = MIDDLE - 3_000n * SECOND;
+  const step = SECOND / 5_000n;
+  const noise = Array.from(
+    { length: 5_000 },
+    (_, n) => ({ at: at + BigInt(n) * step, text: "noise" }),
+  );
+  for (let n = 0; n < noise.length; n += 1_000) {
+    await send("busy", "loud", noise.slice(n, n + 1_000));
+  }
+  await send(
+    "busy",
+    "quiet",
+    Array.from({ length: 100 }, (_, n) => ({ at: at + BigInt(n * 50) * step, text: `step ${n}` })),
+  );
+  await allStored(collector.url);
+  const page = await open(`${collector.url}/logs?since=3h&service=busy&text=step+50&context=1`);
+  await rows(page).filter({ hasText: /step 50$/ }).click();
+  const context = page.getByRole("grid", { name: "Log records around it" });
+  await context.locator("[aria-selected=true]").getByText("step 50").waitFor();
+  // From the first to the last there are 100.
+  assert.equal(await context.getAttribute("aria-rowcount"), "100");
+  await context.hover();
+  await page.mouse.wheel(0, -10_000);
+  await context.getByText("step 99").waitFor();
+  await page.mouse.wheel(0, 10_000);
+  await context.getByText("step 0", { exact: true }).waitFor();
+  assert.equal(await context.getByText("noise").count(), 0);
+});
 
 browserTest("markup in messages and attributes is shown as text", async (open) => {
   const page = await open(`${collector.url}/logs?service=mail&minSeverity=13`);

@@ -11,6 +11,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Asked about what clients send; what it returns happens to the connection. */
   onSent: (bytes: Uint8Array) => "pass" | "cut before" | "cut after";
+  /** Cuts all connections there are. */
+  cut(): void;
 }
 
 /** Starts a proxy to `port` of this machine. */
@@ -44,8 +46,11 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
   const proxy: TcpProxy = {
     port: (server.address() as { port: number }).port,
     onSent: () => "pass",
-    [Symbol.asyncDispose]: async () => {
+    cut() {
       for (const socket of sockets) socket.destroy();
+    },
+    [Symbol.asyncDispose]: async () => {
+      proxy.cut();
       await new Promise((resolve) => server.close(resolve));
     },
   };

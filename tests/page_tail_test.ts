@@ -1,0 +1,158 @@
+/** The live tail, in Chromium over a collector: how it is paused, and how it loses its connection. */
+
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { browserTest } from "./browser.ts";
+import { withCollector } from "./page_collector.ts";
+import { type LogLine, sendLines } from "./page_log_lines.ts";
+import { tcpProxy } from "./tcp_proxy.ts";
+
+const tail = (page: Page) => page.getByRole("grid", { name: "Log records as they arrive" });
+const live = (page: Page) => page.getByText("● Live").waitFor();
+const texts = (page: Page) => tail(page).getByRole("row").allInnerTexts();
+const numbered = (from: number, count: number): LogLine[] =>
+  Array.from({ length: count }, (_, n) => ({ text: `arrived ${from + n}` }));
+const SHOP = { service: "shop" };
+
+browserTest(
+  "a tail that is read stands still, counts what is new, and goes on at the newest",
+  async (open) => {
+    await withCollector(async ({ url }) => {
+      const page = await open(`${url}/logs?live=1`);
+      await live(page);
+      await sendLines(url, SHOP, numbered(0, 200));
+      await tail(page).getByText("arrived 199").waitFor();
+
+      await tail(page).hover();
+      await page.mouse.wheel(0, 600);
+      await page.getByRole("button", { name: "Paused · 0 new · Resume" }).waitFor();
+      const before = await texts(page);
+      await sendLines(url, SHOP, numbered(200, 214));
+      const resume = page.getByRole("button", { name: "Paused · 214 new · Resume" });
+      await resume.waitFor();
+      // It is received, but nothing moves under the reader.
+      await page.getByText("414 received").waitFor();
+      assert.deepEqual(await texts(page), before);
+      // However far one scrolls, it stays in sight.
+      await page.mouse.wheel(0, 100_000);
+      await tail(page).getByText("arrived 0", { exact: true }).waitFor();
+      const { y, height } = (await resume.boundingBox())!;
+      assert.ok(y >= 0 && y + height <= page.viewportSize()!.height);
+      await resume.click();
+      await tail(page).getByText("arrived 413").waitFor();
+      assert.match((await texts(page))[0]!, /arrived 413$/);
+      assert.equal(await tail(page).getAttribute("aria-rowcount"), "414");
+
+      await tail(page).getByText("arrived 410").click();
+      await page.getByRole("complementary", { name: "Details" }).getByText("arrived 410").first()
+        .waitFor();
+      await sendLines(url, SHOP, numbered(414, 3));
+      await page.getByRole("button", { name: "Paused · 3 new · Resume" }).waitFor();
+      // To close what is open is not to resume.
+      await page.keyboard.press("Escape");
+      await page.getByRole("complementary", { name: "Details" }).waitFor({ state: "detached" });
+      assert.equal(await tail(page).getByText("arrived 416").count(), 0);
+      await page.keyboard.press("p");
+      await tail(page).getByText("arrived 416").waitFor();
+    });
+  },
+);
+
+browserTest("Clear hides what came until then, also what was not shown yet", async (open) => {
+  await withCollector(async ({ url }) => {
+    const page = await open(`${url}/logs?live=1`);
+    await live(page);
+    await sendLines(url, SHOP, numbered(0, 20));
+    await tail(page).getByText("arrived 19").waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await sendLines(url, SHOP, numbered(20, 20));
+    await page.getByRole("button", { name: "Paused · 20 new · Resume" }).waitFor();
+    await page.getByRole("button", { name: "Clear" }).click();
+    await page.getByRole("button", { name: "Paused · 0 new · Resume" }).waitFor();
+    await page.getByText("What arrives from now on is shown here.").waitFor();
+    await sendLines(url, SHOP, numbered(40, 2));
+    await page.getByRole("button", { name: "Paused · 2 new · Resume" }).click();
+    await tail(page).getByText("arrived 41").waitFor();
+    assert.equal(await tail(page).getAttribute("aria-rowcount"), "2");
+    // Nothing of it was lost on the way.
+    await page.getByText(/^0 dropped$/).waitFor();
+  });
+});
+
+browserTest(
+  "a tail that was cut off says so, comes back behind the last line, and marks where it was",
+  async (open) => {
+    await withCollector(async ({ url }) => {
+      await using proxy = await tcpProxy(Number(new URL(url).port));
+      let isOpen = true;
+      const asked: URL[] = [];
+      proxy.onSent = (bytes) => {
+        const [, path] = /^GET (\/api\/logs\/tail\S*)/.exec(new TextDecoder().decode(bytes)) ?? [];
+        if (path !== undefined) asked.push(new URL(path, url));
+        return isOpen ? "pass" : "cut before";
+      };
+      const page = await open(`http://127.0.0.1:${proxy.port}/logs?live=1`);
+      await live(page);
+      await sendLines(url, SHOP, numbered(0, 3));
+      await tail(page).getByText("arrived 2").waitFor();
+      await page.getByText(/^[1-9]\d* rows\/s$/).waitFor();
+
+      isOpen = false;
+      proxy.cut();
+      await page.getByText(/^○ Disconnected, next try in \d s$/).waitFor();
+      await sendLines(url, SHOP, numbered(3, 3));
+      // It fails at least once more.
+      while (asked.length < 2) await page.waitForTimeout(20);
+      isOpen = true;
+      await live(page);
+      await tail(page).getByText("arrived 5").waitFor();
+      const rows = (await texts(page)).map((row) => row.replace(/^.*?(arrived|No)/s, "$1"));
+      assert.match(rows[3]!, /^No connection for \d+(\.\d+)?s: lines may be missing here$/);
+      assert.deepEqual(
+        rows.toSpliced(3, 1),
+        [5, 4, 3, 2, 1, 0].map((n) => `arrived ${n}`),
+      );
+      const afters = asked.map(({ searchParams }) => searchParams.get("after"));
+      assert.equal(afters[0], null);
+      assert.ok(afters.length >= 3 && afters.slice(1).every((after) => /^\d+-\d+$/.test(after!)));
+    });
+  },
+);
+
+browserTest("a tail waits longer each time it cannot connect, up to 30 s", async (open) => {
+  await withCollector(async ({ url }) => {
+    const page = await open(`${url}/logs`);
+    const asked: number[] = [];
+    await page.clock.install();
+    await page.route(/\/api\/logs\/tail/, async (route) => {
+      asked.push(await page.evaluate<number>("Date.now()"));
+      await route.abort();
+    });
+    await page.getByRole("button", { name: "Live" }).click();
+    for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+      await page.getByText(`next try in ${seconds} s`).waitFor();
+      await page.clock.runFor(seconds * 1_000);
+    }
+    const waits = asked.slice(1).map((at, n) => Math.round((at - asked[n]!) / 1_000));
+    assert.deepEqual(waits.slice(0, 6), [1, 2, 4, 8, 16, 30]);
+    await page.unroute(/\/api\/logs\/tail/);
+    await page.clock.runFor(30_000);
+    await live(page);
+    await page.getByText(/^No connection for 1m/).waitFor();
+  });
+});
+
+browserTest("a tail that is refused says why, and asks a wrong question once", async (open) => {
+  await withCollector(async ({ url }) => {
+    const page = await open(`${url}/logs?live=1&filter=severity+%3D`);
+    const bar = page.locator(".tail-bar");
+    await bar.getByText("○ Not followed").waitFor();
+    await page.getByRole("alert").filter({ hasText: /^400: .*filter/ }).nth(1).waitFor();
+    await page.getByLabel("Filter").fill("service = shop");
+    await page.keyboard.press("Enter");
+    await live(page);
+    await sendLines(url, SHOP, numbered(0, 1));
+    await tail(page).getByText("arrived 0").waitFor();
+    assert.equal(await page.getByRole("alert").count(), 0);
+  });
+});
