@@ -186,6 +186,7 @@ function spansAt(beganNanos: bigint): unknown[] {
       }),
     ]),
     of("db", [span(3, 2, { name: "select" })]),
+    of(`service ${MARKUP}`, [span(4, 0, { traceId: "1".repeat(32), name: `operation ${MARKUP}` })]),
   ];
 }
 

@@ -5,6 +5,8 @@ import { useEffect, useMemo } from "preact/hooks";
 import { ApiError, needsToken } from "./api.ts";
 import { refreshes } from "./range.ts";
 
+const CANCELLED = new ApiError(0, "Cancelled: nothing was waited for any longer.");
+
 /** An answer. */
 export interface Answer<T> {
   /** The latest that came. */
@@ -15,6 +17,8 @@ export interface Answer<T> {
   readonly askedMs: ReadonlySignal<number | undefined>;
   /** Asks again. */
   ask(): void;
+  /** Asks again unless that is under way, or its viewer has cancelled it. */
+  askAgain(): void;
   /** Waits no longer. */
   cancel(): void;
 }
@@ -67,9 +71,13 @@ class Asking<T> implements Answer<T> {
     });
   }
 
+  askAgain(): void {
+    if (this.askedMs.peek() === undefined && this.error.peek() !== CANCELLED) this.ask();
+  }
+
   cancel(): void {
     this.stop();
-    this.error.value = new ApiError(0, "Cancelled: nothing was waited for any longer.");
+    this.error.value = CANCELLED;
   }
 
   clear(): void {

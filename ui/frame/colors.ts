@@ -1,10 +1,15 @@
-/** Colours of services: the same for every viewer of the same services, distinct up to ten. */
+/**
+ * Colours of services: the same for every viewer of the same services, distinct up to ten. Beyond, they
+ * come again with stripes.
+ */
 
 const SLOTS = 10;
+/** In degrees, of the stripes of the second ten, the third ten and so on. */
+const STRIPES = [45, 135, 0, 90] as const;
 
 /** A place in the palette. */
 export interface Slot {
-  /** `var(--c3)`. */
+  /** As a CSS background: `var(--c3)`, or stripes of it. */
   readonly color: string;
   /** The name of its variable: `--c3`. */
   readonly name: string;
@@ -15,25 +20,38 @@ export interface Slot {
 /**
  * A colour for each name.
  *
- * @example Ten services have ten colours
+ * @example Ten services have ten colours, twenty have ten of them striped
  * ```ts
  * import assert from "node:assert/strict";
  *
- * const slots = slotsOf(Array.from({ length: 10 }, (_, n) => `service ${n}`));
- * assert.equal(new Set([...slots.values()].map(({ color }) => color)).size, 10);
+ * const names = Array.from({ length: 20 }, (_, n) => `service ${String(n).padStart(2, "0")}`);
+ * const slots = slotsOf(names);
+ * assert.equal(new Set([...slots.values()].map(({ color }) => color)).size, 20);
+ * assert.deepEqual([...slots.values()].map(({ repeats }) => repeats), names.map((_, n) => n >= 10));
  * ```
  */
 export function slotsOf(names: Iterable<string>): Map<string, Slot> {
   const slots = new Map<string, Slot>();
-  const taken = new Set<number>();
-  for (const name of [...new Set(names)].sort()) {
-    const repeats = taken.size >= SLOTS;
+  let taken = new Set<number>();
+  for (const [index, name] of [...new Set(names)].sort().entries()) {
+    if (taken.size === SLOTS) taken = new Set();
     let at = hash(name) % SLOTS;
-    while (!repeats && taken.has(at)) at = (at + 1) % SLOTS;
+    while (taken.has(at)) at = (at + 1) % SLOTS;
     taken.add(at);
-    slots.set(name, { color: `var(--c${at})`, name: `--c${at}`, repeats });
+    const round = Math.floor(index / SLOTS);
+    const plain = `var(--c${at})`;
+    slots.set(name, {
+      color: round === 0 ? plain : striped(plain, round),
+      name: `--c${at}`,
+      repeats: round > 0,
+    });
   }
   return slots;
+}
+
+function striped(color: string, round: number): string {
+  const degrees = STRIPES[(round - 1) % STRIPES.length]!;
+  return `repeating-linear-gradient(${degrees}deg, ${color} 0 3px, var(--bg) 3px 5px)`;
 }
 
 /** FNV-1a. */

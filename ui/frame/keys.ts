@@ -36,7 +36,11 @@ let pairedMs = 0;
 export function listenToKeys(): void {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.key !== "Escape" && isTyping(event.target as Element)) return;
+    if (isTyping(event.target as Element)) {
+      // Who types leaves the field before the keys are heard.
+      if (event.key === "Escape") (event.target as HTMLElement).blur();
+      return;
+    }
     if (event.key === "Enter" && isActivated(event.target as Element)) return;
     if (SCROLLING.has(event.key) && isScrolled(event.target as Element)) return;
     const before = performance.now() - pairedMs < PAIR_MS ? paired : "";

@@ -73,6 +73,8 @@ export function Rows(props: RowsProps): JSX.Element {
     <div
       ref={scroller}
       class={`rows ${props.class ?? ""}`}
+      // Rows that take no focus are scrolled to by the keys of what is around them.
+      tabIndex={props.role === "grid" ? 0 : undefined}
       onScroll={(event) => top.value = event.currentTarget.scrollTop}
     >
       {head && <div class="rows-head">{head}</div>}

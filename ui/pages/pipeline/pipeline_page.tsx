@@ -30,14 +30,8 @@ export function PipelinePage(): JSX.Element {
   // They are listed when there are others than before.
   const told = stats && [stats.deadLetters.letters, stats.deadLetters.written].join();
   const letters = useAnswer(told, listLetters);
-  useRepeat(NUMBERS_MS, () => {
-    if (numbers.askedMs.peek() === undefined) numbers.ask();
-  });
-  useRepeat(PARTITIONS_MS, () => {
-    if (partitions.askedMs.peek() === undefined && partitions.error.peek() === undefined) {
-      partitions.ask();
-    }
-  });
+  useRepeat(NUMBERS_MS, () => numbers.askAgain());
+  useRepeat(PARTITIONS_MS, () => partitions.askAgain());
   const letter = parameter("letter");
   return (
     <main class="page">

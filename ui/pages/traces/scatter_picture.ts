@@ -59,11 +59,16 @@ export function draw(
   drawAxes(context, scale);
   context.globalAlpha = dots.length > 300 ? 0.6 : 0.85;
   for (const [service, group] of Map.groupBy(dots, ({ trace }) => trace.rootService)) {
-    context.fillStyle = color(slots.get(service)?.name ?? "--control");
+    const slot = slots.get(service);
+    context.fillStyle = color(slot?.name ?? "--control");
     context.beginPath();
     for (const { x, y } of group) {
-      context.moveTo(x + RADIUS, y);
-      context.arc(x, y, RADIUS, 0, 2 * Math.PI);
+      // What has the colour of another service has another shape.
+      if (slot?.repeats) context.rect(x - RADIUS + 0.5, y - RADIUS + 0.5, 7, 7);
+      else {
+        context.moveTo(x + RADIUS, y);
+        context.arc(x, y, RADIUS, 0, 2 * Math.PI);
+      }
     }
     context.fill();
   }
