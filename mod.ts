@@ -73,6 +73,9 @@ export type { Bury, DeadLetter, Delivered, More, Sink } from "./src/sink.ts";
 export { OtlpDecodeError, OtlpTooLargeError } from "./src/protobuf.ts";
 export {
   type Across,
+  type AttributeInfo,
+  type AttributeList,
+  type AttributeSearch,
   type ComparedSide,
   type ComparedSpan,
   type CompareQuery,
@@ -94,6 +97,7 @@ export {
   getTrace,
   getTraceTree,
   groupErrors,
+  listAttributes,
   type ListedMetric,
   listMetrics,
   listOperations,

@@ -207,11 +207,17 @@ export const OPERATION_LIST = z.strictObject({
   ),
 });
 
+/** Of {@linkcode listAttributes}. */
+export const ATTRIBUTE_LIST = z.strictObject({
+  range: RANGE,
+  attributes: z.array(z.strictObject({ of: z.enum(["record", "resource"]), key: z.string() })),
+});
+
 const REQUEST_NUMBERS = {
   requests: COUNT,
   errors: COUNT,
   p50Ns: NANOS,
-  p90Ns: NANOS,
+  p95Ns: NANOS,
   p99Ns: NANOS,
 };
 

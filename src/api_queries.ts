@@ -6,6 +6,7 @@
 
 import type { z } from "zod";
 import {
+  ATTRIBUTE_LIST,
   ERROR_GROUPS,
   FOUND_EXEMPLARS,
   LOG_COUNTS,
@@ -25,6 +26,7 @@ import {
 import { readTrace, TRACE_PARAMETERS, traceText } from "./api_trace.ts";
 import type { Database } from "./postgres/database.ts";
 import {
+  ATTRIBUTE_SEARCH,
   COMPARE_QUERY,
   compareTraces,
   countLogs,
@@ -35,6 +37,7 @@ import {
   findSimilarTraces,
   getServiceGraph,
   groupErrors,
+  listAttributes,
   listMetrics,
   listOperations,
   listPartitions,
@@ -87,6 +90,13 @@ export const API_QUERIES: readonly ApiQuery[] = [
     parameters: OPERATION_SEARCH,
     answer: OPERATION_LIST,
     ask: listOperations,
+  },
+  {
+    path: "/api/attributes",
+    summary: "The attributes that the newest spans or log records have, by key",
+    parameters: ATTRIBUTE_SEARCH,
+    answer: ATTRIBUTE_LIST,
+    ask: listAttributes,
   },
   {
     path: "/api/requests",

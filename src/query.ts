@@ -58,6 +58,13 @@ export {
 } from "./query/logs.ts";
 export { LOG_TAIL, type LogTailOptions } from "./query/log_tail.ts";
 export {
+  ATTRIBUTE_SEARCH,
+  type AttributeInfo,
+  type AttributeList,
+  type AttributeSearch,
+  listAttributes,
+} from "./query/attribute_keys.ts";
+export {
   listOperations,
   listServices,
   OPERATION_SEARCH,

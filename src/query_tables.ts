@@ -84,7 +84,7 @@ const requests: Shown<z.output<typeof REQUEST_COUNTS>["groups"][number]> = (row)
     ...part === row ? { "per second": numberOf(row.rate) } : {},
     errors: part.errors,
     p50: lengthOf(part.p50Ns),
-    p90: lengthOf(part.p90Ns),
+    p95: lengthOf(part.p95Ns),
     p99: lengthOf(part.p99Ns),
     ...part === row ? { total: lengthOf(row.totalNs) } : {},
   }));

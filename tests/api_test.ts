@@ -106,6 +106,10 @@ const QUESTIONS: Record<string, string[]> = {
   // Seen when their records arrived.
   "/api/services": ["/api/services?since=0&until=2100-01-01T00:00:00Z"],
   "/api/operations": [`/api/operations?service=shop&${RANGE}`],
+  "/api/attributes": [
+    `/api/attributes?${RANGE}`,
+    `/api/attributes?${RANGE}&service=shop&signal=logs`,
+  ],
   "/api/requests": [
     `/api/requests?${RANGE}`,
     `/api/requests?${RANGE}&by=operation&overTime=true&stepMs=86400000&order=slowest`,
@@ -265,6 +269,7 @@ for (const [driver, database] of stores) {
         [`/api/traces/${traceId}?traceId=${traceId}`, 400, "traceId"],
         [`/api/traces/${"f".repeat(32)}`, 404, undefined],
         ["/api/operations", 400, "service"],
+        ["/api/attributes?signal=metrics", 400, "signal"],
         ["/api/metrics/latency?function=magic", 400, "function"],
         [`/api/log-counts?${RANGE}&stepMs=1`, 400, "stepMs"],
         [`/api/metrics/latency?${RANGE}&stepMs=1`, 400, "stepMs"],

@@ -31,6 +31,7 @@ const other = SPANS.at(-1)!.record.traceId;
 const ASKED: Record<string, string[]> = {
   services: ["--since", "0", "--until", "2100-01-01T00:00:00Z"],
   operations: ["--service", "shop", ...RANGE],
+  attributes: ["--service", "shop", ...RANGE],
   requests: ["--by", "operation", ...RANGE],
   "service-graph": RANGE,
   errors: RANGE,

@@ -9,6 +9,7 @@ import {
   findSimilarTraces,
   getServiceGraph,
   groupErrors,
+  listAttributes,
   listOperations,
   listPartitions,
   listServices,
@@ -16,10 +17,10 @@ import {
   searchLogs,
   searchTraces,
 } from "../src/query.ts";
-import type { Span } from "../src/record.ts";
+import type { LogRecord, Span } from "../src/record.ts";
 import { observed } from "./open_store.ts";
 import { drivers } from "./postgres.ts";
-import { END, FIRST, HOUR, shopDatabase, SPANS, timeOf, type Told } from "./shop_world.ts";
+import { END, FIRST, HOUR, LOGS, shopDatabase, SPANS, timeOf, type Told } from "./shop_world.ts";
 
 const stores = new Map<string, Database>();
 for (const driver of drivers) stores.set(driver, await shopDatabase(driver));
@@ -47,7 +48,7 @@ function numbersOf(spans: readonly Span[]) {
     requests: spans.length,
     errors: spans.filter(({ status }) => status?.code === 2).length,
     p50Ns: quantile(lengths, 0.5),
-    p90Ns: quantile(lengths, 0.9),
+    p95Ns: quantile(lengths, 0.95),
     p99Ns: quantile(lengths, 0.99),
   };
 }
@@ -300,12 +301,44 @@ for (const [driver, database] of stores) {
 }
 
 for (const [driver, database] of stores) {
+  Deno.test(`attributes are listed by key: ${driver}`, async () => {
+    const keysOf = (records: readonly Told<Span | LogRecord>[]) =>
+      [...new Set(records.flatMap(({ record }) => record.attributes.map(({ key }) => key)))]
+        .sort(byText).map((key) => ({ of: "record", key }));
+    const ofResource = [{ of: "resource", key: "service.name" }];
+    const within = ({ record }: Told<Span | LogRecord>) =>
+      timeOf(record) >= RANGE.since && timeOf(record) < RANGE.until;
+
+    const all = await listAttributes(database, RANGE);
+    assert.deepEqual(all.attributes, [...keysOf(SPANS.filter(within)), ...ofResource]);
+    const of = (service: string) => (one: Told<Span | LogRecord>) => one.service === service;
+    for (const service of ["shop", "d'ata\";base"]) {
+      const { attributes } = await listAttributes(database, { ...RANGE, service });
+      assert.deepEqual(
+        attributes,
+        [...keysOf(SPANS.filter(within).filter(of(service))), ...ofResource],
+      );
+    }
+    const logs = await listAttributes(database, { ...RANGE, signal: "logs", service: "shop" });
+    assert.deepEqual(logs.attributes, [...keysOf(LOGS.filter(within)), ...ofResource]);
+    const { attributes: [first, ...others] } = await listAttributes(database, {
+      ...RANGE,
+      limit: 1,
+    });
+    assert.deepEqual([first, others], [all.attributes[0], []]);
+    const nobody = await listAttributes(database, { ...RANGE, service: "'--" });
+    assert.deepEqual(nobody.attributes, []);
+    const earlier = await listAttributes(database, { since: 0n, until: FIRST });
+    assert.deepEqual(earlier.attributes, []);
+  });
+
   Deno.test(`queries with a range touch the partitions in it, and at most the default one: ${driver}`, async () => {
     const range = { since: FIRST + 25n * HOUR, until: FIRST + 26n * HOUR };
     const questions: Record<string, (database: Database) => Promise<unknown>> = {
       searchTraces: (database) => searchTraces(database, range),
       countRequests: (database) => countRequests(database, { ...range, overTime: true }),
       listOperations: (database) => listOperations(database, { ...range, service: "shop" }),
+      listAttributes: (database) => listAttributes(database, range),
       groupErrors: (database) => groupErrors(database, range),
       getServiceGraph: (database) => getServiceGraph(database, range),
       findSimilarTraces: (database) =>

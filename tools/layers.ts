@@ -146,6 +146,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "query/log_predicate.ts",
       "query/log_tail.ts",
       "query/services.ts",
+      "query/attribute_keys.ts",
       "query/requests.ts",
       "query/service_graph.ts",
       "query/error_groups.ts",

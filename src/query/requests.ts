@@ -76,8 +76,8 @@ export interface RequestNumbers {
   readonly errors: number;
   /** The duration that half of them do not exceed, in nanoseconds: one that occurs. */
   readonly p50Ns: bigint;
-  /** The same of nine in ten. */
-  readonly p90Ns: bigint;
+  /** The same of 95 in a hundred. */
+  readonly p95Ns: bigint;
   /** The same of 99 in a hundred. */
   readonly p99Ns: bigint;
 }
@@ -107,7 +107,7 @@ export const IS_REQUEST = "(t.kind in (2, 5) or t.parent_span_id is null) and t.
 
 const DURATION = "greatest(t.duration_ns, 0)";
 const NUMBERS = `count(*) as requests, count(*) filter (where t.status = 2) as errors,
-  percentile_disc(array[0.5, 0.9, 0.99]) within group (order by ${DURATION}) as quantiles,
+  percentile_disc(array[0.5, 0.95, 0.99]) within group (order by ${DURATION}) as quantiles,
   sum(${DURATION})::text as total`;
 const ORDERS: Readonly<Record<RequestOrder, string>> = {
   requests: "requests",
@@ -214,12 +214,12 @@ function groupOf(row: NumbersRow, isByOperation: boolean, range: TimeRange): Req
 }
 
 function numbersOf({ requests, errors, quantiles }: NumbersRow): RequestNumbers {
-  const [p50Ns, p90Ns, p99Ns] = quantiles;
+  const [p50Ns, p95Ns, p99Ns] = quantiles;
   return {
     requests: Number(requests),
     errors: Number(errors),
     p50Ns: p50Ns!,
-    p90Ns: p90Ns!,
+    p95Ns: p95Ns!,
     p99Ns: p99Ns!,
   };
 }
