@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { page } from "../src/page_assets.ts";
 import { handler } from "../src/server.ts";
 import { browserTest } from "./browser.ts";
+import { sendTraces, withCollector } from "./page_collector.ts";
 
 /** The page over a collector that knows nothing but its page. */
 function serving(): AsyncDisposable & { readonly url: string } {
@@ -44,4 +45,26 @@ browserTest("the page is as dark as the system, until another theme is chosen", 
   assert.equal(await theme(), "light");
   await page.reload();
   assert.equal(await theme(), "light");
+});
+
+browserTest("a dot tells whether something arrives, and who does not answer", async (open) => {
+  await withCollector(async (collector) => {
+    const page = await open(`${collector.url}/traces`);
+    const bar = page.getByRole("banner");
+    await bar.getByText("Nothing arrives").waitFor();
+    let sends = true;
+    const sending = (async () => {
+      while (sends) {
+        await sendTraces(collector.url, [{ service: "shop", operation: "GET /", durationMs: 1 }]);
+      }
+    })();
+    await bar.getByText(/^\d+\/s$/).waitFor();
+    await bar.locator(".live-dot.is-live").waitFor();
+    sends = false;
+    await sending;
+    await page.route("**/api/stats", (route) => route.abort());
+    await bar.getByText("No answer").waitFor();
+    await page.unroute("**/api/stats");
+    await bar.getByText("Nothing arrives").waitFor();
+  });
 });

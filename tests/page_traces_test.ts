@@ -52,6 +52,11 @@ browserTest(
       assert.deepEqual(await rowsOf(page, 1), ["mail: send"]);
       assert.deepEqual(parametersOf(page), { min: "100ms", max: "500ms" });
 
+      await page.goto(`${url}/traces`);
+      await page.getByLabel("Query").fill(`00-${slow!.toUpperCase()}-b7ad6b7169203331-01`);
+      await page.getByLabel("Query").press("Enter");
+      await page.waitForURL(`${url}/traces/${slow}`);
+
       await page.goto(`${url}/traces?sort=slowest`);
       assert.deepEqual(await rowsOf(page, 3), ["shop: POST /cart", "mail: send", "shop: GET /"]);
       await page.locator("body").press("j");
@@ -76,6 +81,102 @@ browserTest("services and operations are completed", async (open) => {
     };
     assert.deepEqual(await names("services"), ["mail", "shop"]);
     assert.deepEqual(await names("operations"), ["send"]);
+  });
+});
+
+browserTest("names of fields and attributes are completed in the query", async (open) => {
+  await withCollector(async ({ url }) => {
+    await sendTraces(url, [
+      {
+        service: "shop",
+        operation: "GET /",
+        durationMs: 5,
+        attributes: { "http.route": "/", "http.method": "GET", "user id": "7", kind: "a" },
+      },
+      { service: "mail", operation: "send", durationMs: 5, attributes: { "mail.to": "ann" } },
+    ]);
+    const page = await open(`${url}/traces?service=shop`);
+    await rowsOf(page, 1);
+    const query = page.getByLabel("Query");
+    const offered = async () => await page.getByRole("option").allInnerTexts();
+    await query.focus();
+    await page.keyboard.type("status != ERROR and h");
+    await page.getByRole("option", { name: "http.route" }).waitFor();
+    assert.deepEqual(await offered(), ["http.method", "http.route"]);
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    assert.equal(await query.inputValue(), "status != ERROR and http.route ");
+    // A value is not completed, and Enter asks when nothing is offered.
+    await page.keyboard.type("= /");
+    assert.deepEqual(await offered(), []);
+    await page.keyboard.press("Enter");
+    await page.waitForURL((now) =>
+      now.searchParams.get("query")?.endsWith("http.route = /") ?? false
+    );
+    await rowsOf(page, 1);
+
+    // What the grammar would read as something else is written so that it does not.
+    await query.fill("us");
+    await page.getByRole("option", { name: `"user id"` }).click();
+    assert.equal(await query.inputValue(), `"user id" `);
+    await query.fill("attributes");
+    assert.deepEqual(await offered(), ["attributes.kind"]);
+    await query.fill("resource");
+    assert.deepEqual(await offered(), ["resource.service.name"]);
+    await page.keyboard.press("Escape");
+    assert.deepEqual(await offered(), []);
+    assert.equal(await query.inputValue(), "resource");
+    await query.fill("mail");
+    assert.deepEqual(await offered(), []);
+  });
+});
+
+browserTest("columns sort the list and can be made wider; a reload keeps both", async (open) => {
+  await withCollector(async ({ url }) => {
+    await sendTraces(url, [
+      { service: "shop", operation: "b", durationMs: 5, agoMs: 30_000, calls: "db" },
+      { service: "shop", operation: "c", durationMs: 50, agoMs: 40_000 },
+      { service: "shop", operation: "a", durationMs: 500, agoMs: 50_000, isError: true },
+    ]);
+    const page = await open(`${url}/traces`);
+    await rowsOf(page, 3);
+    const head = (name: string) => page.getByRole("button", { name: new RegExp(`^${name}`) });
+    const operations = async () => (await rowsOf(page, 3)).map((name) => name.at(-1)).join("");
+    const sorts: Record<string, string> = {};
+    for (
+      const name of ["Duration", "Duration", "Service: root", "Spans", "Errors", "Time", "Time"]
+    ) {
+      await head(name).click();
+      await head(name).locator(".icon").waitFor();
+      await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
+      sorts[new URL(page.url()).searchParams.get("sort") ?? "newest"] = await operations();
+    }
+    assert.deepEqual(sorts, {
+      slowest: "acb",
+      "-slowest": "bca",
+      root: "abc",
+      spans: "bca",
+      errors: "abc",
+      newest: "bca",
+      "-newest": "acb",
+    });
+
+    const width = async () => (await page.locator("a.trace-row .num").first().boundingBox())!.x;
+    const before = await width();
+    const { x, y, width: wide } = (await page.locator("[data-column=root]").boundingBox())!;
+    await page.mouse.move(x + wide, y + 8);
+    await page.mouse.down();
+    await page.mouse.move(x + wide - 100, y + 8, { steps: 3 });
+    await page.mouse.up();
+    assert.ok(Math.abs(before - await width() - 100) <= 2);
+    await page.reload();
+    assert.equal(await operations(), "acb");
+    assert.ok(Math.abs(before - await width() - 100) <= 2);
+    await head("Service: root").press("Shift+ArrowRight");
+    assert.ok(Math.abs(before - await width() - 76) <= 2);
+    await page.locator("[data-column=root] .column-edge").dblclick();
+    assert.equal(await width(), before);
   });
 });
 

@@ -2,6 +2,7 @@
 
 import type { z } from "zod";
 import type {
+  ATTRIBUTE_LIST,
   ERROR_GROUPS,
   FOUND_EXEMPLARS,
   LOG_COUNTS,
@@ -28,6 +29,7 @@ export type StoredLog = LogPage["logs"][number];
 export type LogCounts = z.infer<typeof LOG_COUNTS>;
 export type ServiceList = z.infer<typeof SERVICE_LIST>;
 export type OperationList = z.infer<typeof OPERATION_LIST>;
+export type AttributeList = z.infer<typeof ATTRIBUTE_LIST>;
 export type RequestCounts = z.infer<typeof REQUEST_COUNTS>;
 export type ServiceGraph = z.infer<typeof SERVICE_GRAPH>;
 export type ErrorGroups = z.infer<typeof ERROR_GROUPS>;

@@ -6,6 +6,7 @@ import { zone } from "./format.ts";
 import { showsHelp } from "./help.tsx";
 import { Icon } from "./icons.tsx";
 import { useKeys } from "./keys.ts";
+import { LiveDot } from "./live_dot.tsx";
 import { go, here, withParameters } from "./location.ts";
 import { fixedRange, range, refreshes } from "./range.ts";
 import { RangeMenu } from "./range_menu.tsx";
@@ -39,6 +40,7 @@ export function TopBar(): JSX.Element {
       <span class="grow" />
       <RangeMenu />
       <span class="muted zone" title="All times are in this zone; titles give UTC">{zone()}</span>
+      <LiveDot />
       <span class="wide-only">
         <Copy text={absoluteLink} label="Copy absolute link" />
       </span>

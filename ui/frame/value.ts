@@ -51,12 +51,13 @@ export function quoted(text: string): string {
 /** Names that stand for fields, not attributes, in filters. */
 const FIELDS = /^(service|operation|kind|status|duration|severity|text|metric)$/;
 
+/** What filters call an attribute, before it is quoted. */
+export function attributeName(of: "record" | "resource", key: string): string {
+  if (of === "resource") return `resource.${key}`;
+  return FIELDS.test(key) || key.startsWith("resource.") ? `attributes.${key}` : key;
+}
+
 /** The filter that finds what has an attribute with a value. */
 export function attributeFilter(of: "record" | "resource", key: string, text: string): string {
-  const name = of === "resource"
-    ? `resource.${key}`
-    : FIELDS.test(key) || key.startsWith("resource.")
-    ? `attributes.${key}`
-    : key;
-  return `${quoted(name)} = ${quoted(text)}`;
+  return `${quoted(attributeName(of, key))} = ${quoted(text)}`;
 }

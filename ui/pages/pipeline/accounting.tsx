@@ -3,7 +3,8 @@
 import type { JSX } from "preact";
 import type { StatsJson } from "../../frame/answers.ts";
 import { bytes, count } from "../../frame/format.ts";
-import { accountsOf, RECORDS } from "./balance.ts";
+import { type Column, Table } from "../../frame/table.tsx";
+import { type Account, accountsOf, RECORDS } from "./balance.ts";
 import { Verdict } from "./verdict.tsx";
 
 /** The account. */
@@ -18,40 +19,14 @@ export function Accounting({ stats }: { readonly stats: StatsJson }): JSX.Elemen
         good="every record that was received is stored, waits, or was turned away with a reason."
         differences={accounts}
       />
-      <div class="table-place" tabIndex={0} role="group" aria-label="What became of what came in">
-        <table class="table">
-          <thead>
-            <tr>
-              <th scope="col" />
-              <th scope="col" class="num">Received</th>
-              <th scope="col" class="num">= Stored</th>
-              <th scope="col" class="num">+ Waiting</th>
-              <th scope="col" class="num">+ Rejected</th>
-              <th scope="col" class="num">+ Sent again</th>
-              <th scope="col" class="num">+ Dropped</th>
-              <th scope="col" class="num">Difference</th>
-            </tr>
-          </thead>
-          <tbody>
-            {accounts.map((account) => (
-              <tr key={account.signal}>
-                <th scope="row" class="record-name">{RECORDS[account.signal]}</th>
-                {[
-                  account.received,
-                  account.stored,
-                  account.waiting,
-                  account.rejected,
-                  account.duplicates,
-                  account.dropped,
-                ].map((value, at) => <Number key={at} value={value} />)}
-                <td class={`num ${account.difference === 0 ? "muted" : "error"}`}>
-                  {account.difference}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        name="accounting"
+        label="What became of what came in"
+        columns={COLUMNS}
+        rows={accounts}
+        rowKey={({ signal }) => signal}
+        order="accountsBy"
+      />
       <p class="muted">
         The {journal.kind === "disk" ? "journal on disk" : "journal in memory"} has{" "}
         {bytes(journal.bytes)} of {bytes(journal.maxBytes)}
@@ -65,11 +40,44 @@ export function Accounting({ stats }: { readonly stats: StatsJson }): JSX.Elemen
   );
 }
 
-/** A count, in full on hover, faint when it is none. */
-export function Number({ value }: { readonly value: number }): JSX.Element {
-  return (
-    <td class={`num ${value === 0 ? "muted" : ""}`} title={value.toLocaleString("en")}>
-      {count(value)}
-    </td>
-  );
+const COLUMNS: readonly Column<Account>[] = [
+  {
+    name: "signal",
+    head: "Records",
+    class: "record-name",
+    cell: ({ signal }) => RECORDS[signal],
+    by: ({ signal }) => RECORDS[signal],
+  },
+  countColumn("received", "Received", ({ received }) => received),
+  countColumn("stored", "= Stored", ({ stored }) => stored),
+  countColumn("waiting", "+ Waiting", ({ waiting }) => waiting),
+  countColumn("rejected", "+ Rejected", ({ rejected }) => rejected),
+  countColumn("duplicates", "+ Sent again", ({ duplicates }) => duplicates),
+  countColumn("dropped", "+ Dropped", ({ dropped }) => dropped),
+  differenceColumn(({ difference }) => difference),
+];
+
+/** A column of counts, in full on hover, faint where there are none. */
+export function countColumn<R>(name: string, head: string, of: (row: R) => number): Column<R> {
+  return {
+    name,
+    head,
+    isNumber: true,
+    class: (row) => of(row) === 0 ? "muted" : "",
+    cell: (row) => count(of(row)),
+    by: of,
+    title: (row) => of(row).toLocaleString("en"),
+  };
+}
+
+/** What is missing. */
+export function differenceColumn<R>(of: (row: R) => number): Column<R> {
+  return {
+    name: "difference",
+    head: "Difference",
+    isNumber: true,
+    class: (row) => of(row) === 0 ? "muted" : "error",
+    cell: of,
+    by: (row) => Math.abs(of(row)),
+  };
 }

@@ -7,6 +7,7 @@ import type { StatsJson } from "../../frame/answers.ts";
 import { ago, bytes, count, time } from "../../frame/format.ts";
 import { setParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
+import { type Column, Table } from "../../frame/table.tsx";
 import { RECORDS } from "./balance.ts";
 import { type Action, LetterAction } from "./letter_action.tsx";
 import { groupsOf, keyOf, type LetterGroup, type LetterList, LISTED } from "./letter_groups.ts";
@@ -68,59 +69,79 @@ function Groups(
     readonly act: (group: LetterGroup, action: Action) => void;
   },
 ): JSX.Element {
+  const columns: Column<LetterGroup>[] = [
+    ...COLUMNS,
+    {
+      name: "actions",
+      head: <span class="hidden">Actions</span>,
+      class: "actions",
+      cell: (group) => (
+        <>
+          <button
+            type="button"
+            onClick={() => setParameters({ letter: group.letters[0]!.name })}
+          >
+            Sample
+          </button>
+          <button type="button" onClick={() => act(group, "replay")}>Replay…</button>
+          <button type="button" onClick={() => act(group, "discard")}>Discard…</button>
+        </>
+      ),
+    },
+  ];
   return (
-    <div class="table-place" tabIndex={0} role="group" aria-label="Dead letters, their reasons">
-      <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">Destination</th>
-            <th scope="col">Reason</th>
-            <th scope="col" class="num">Letters</th>
-            <th scope="col" class="num">Records</th>
-            <th scope="col">Oldest</th>
-            <th scope="col" class="num">Attempts</th>
-            <th scope="col">
-              <span class="hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {groups.map((group) => (
-            <tr key={keyOf(group)}>
-              <th scope="row">{group.destination}</th>
-              <td class="last-error">{group.reason || "(it said nothing)"}</td>
-              <td class="num">{count(group.letters.length)}</td>
-              <td class="num">{count(group.records)} {RECORDS[group.signal]}</td>
-              <td class="data" title={time(group.oldestNanos, 9)}>
-                {ago(Number(BigInt(group.oldestNanos) / 1_000_000n))}
-              </td>
-              <td class="num">{group.attempts}</td>
-              <td class="actions">
-                <button
-                  type="button"
-                  onClick={() => setParameters({ letter: group.letters[0]!.name })}
-                >
-                  Sample
-                </button>
-                <button
-                  type="button"
-                  onClick={() =>
-                    act(group, "replay")}
-                >
-                  Replay…
-                </button>
-                <button
-                  type="button"
-                  onClick={() =>
-                    act(group, "discard")}
-                >
-                  Discard…
-                </button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      name="dead letters"
+      label="Dead letters, their reasons"
+      columns={columns}
+      rows={groups}
+      rowKey={keyOf}
+      order="lettersBy"
+    />
   );
 }
+
+const COLUMNS: readonly Column<LetterGroup>[] = [
+  {
+    name: "destination",
+    head: "Destination",
+    cell: ({ destination }) => destination,
+    by: ({ destination }) => destination,
+  },
+  {
+    name: "reason",
+    head: "Reason",
+    class: "last-error",
+    cell: ({ reason }) => reason || "(it said nothing)",
+    by: ({ reason }) => reason,
+  },
+  {
+    name: "letters",
+    head: "Letters",
+    isNumber: true,
+    cell: ({ letters }) => count(letters.length),
+    by: ({ letters }) => letters.length,
+  },
+  {
+    name: "records",
+    head: "Records",
+    isNumber: true,
+    cell: ({ records, signal }) => `${count(records)} ${RECORDS[signal]}`,
+    by: ({ records }) => records,
+  },
+  {
+    name: "oldest",
+    head: "Oldest",
+    class: "data",
+    cell: ({ oldestNanos }) => ago(Number(BigInt(oldestNanos) / 1_000_000n)),
+    by: ({ oldestNanos }) => BigInt(oldestNanos),
+    title: ({ oldestNanos }) => time(oldestNanos, 9),
+  },
+  {
+    name: "attempts",
+    head: "Attempts",
+    isNumber: true,
+    cell: ({ attempts }) => attempts,
+    by: ({ attempts }) => attempts,
+  },
+];

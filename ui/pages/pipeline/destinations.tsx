@@ -5,83 +5,122 @@ import type { StatsJson } from "../../frame/answers.ts";
 import { ago, bytes, count, duration, number, time, utc } from "../../frame/format.ts";
 import { Icon } from "../../frame/icons.tsx";
 import { nanosOf } from "../../frame/range.ts";
+import { type Column, Table } from "../../frame/table.tsx";
 import type { Destination } from "./balance.ts";
 import { totalOf, useRates } from "./rates.ts";
 
 /** The destinations. */
 export function Destinations({ stats }: { readonly stats: StatsJson }): JSX.Element {
   const rates = useRates(stats);
+  const rateOf = ({ name }: Destination) => rates.get(name);
+  const columns: Column<Destination>[] = [
+    ...COLUMNS,
+    {
+      name: "rate",
+      head: "Rate",
+      isNumber: true,
+      cell: (destination) => {
+        const rate = rateOf(destination);
+        return rate === undefined ? "—" : `${number(rate)}/s`;
+      },
+      by: (destination) => rateOf(destination) ?? 0,
+    },
+    {
+      name: "error",
+      head: "Last error",
+      class: "last-error",
+      cell: ({ lastError }) => <LastError error={lastError} />,
+      by: ({ lastError }) => lastError === null ? 0 : Date.parse(lastError.at),
+    },
+  ];
   return (
     <section class="part" aria-label="Destinations">
       <h2>Destinations</h2>
-      <div class="table-place" tabIndex={0} role="group" aria-label="Destinations, how they are">
-        <table class="table">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Breaker</th>
-              <th scope="col">Since</th>
-              <th scope="col">Doing</th>
-              <th scope="col">Next try</th>
-              <th scope="col" class="num">Behind</th>
-              <th scope="col" class="num">Oldest</th>
-              <th scope="col" class="num">Rate</th>
-              <th scope="col">Last error</th>
-            </tr>
-          </thead>
-          <tbody>
-            {stats.destinations.map((destination) => (
-              <Row
-                key={destination.name}
-                destination={destination}
-                rate={rates.get(destination.name)}
-              />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        name="destinations"
+        label="Destinations, how they are"
+        columns={columns}
+        rows={stats.destinations}
+        rowKey={({ name }) => name}
+        order="destinationsBy"
+      />
     </section>
   );
 }
 
-function Row(
-  { destination, rate }: { readonly destination: Destination; readonly rate: number | undefined },
-): JSX.Element {
-  const { name, url, state, nextAttemptMs, lagBytes, lagSeconds, gapBytes, lastError, pending } =
-    destination;
-  const waiting = totalOf(pending);
-  return (
-    <tr>
-      <th scope="row" class="destination" title={url}>
+const COLUMNS: readonly Column<Destination>[] = [
+  {
+    name: "name",
+    head: "Name",
+    class: "destination",
+    cell: ({ name, url }) => (
+      <>
         {name}
         <span class="data muted">{url}</span>
-      </th>
-      <td>
-        <Breaker state={destination.breaker} />
-      </td>
-      <td class="data">
-        <Since ms={destination.breakerSinceMs} />
-      </td>
-      <td>{destination.paused ? "paused" : state}</td>
-      <td class="data">{nextAttemptMs > 0 ? `in ${duration(nextAttemptMs * 1e6)}` : "—"}</td>
-      <td class="num" title={`${waiting.toLocaleString("en")} records, ${lagBytes} bytes`}>
-        {count(waiting)}
+      </>
+    ),
+    by: ({ name }) => name,
+    title: ({ url }) => url,
+  },
+  {
+    name: "breaker",
+    head: "Breaker",
+    cell: ({ breaker }) => <Breaker state={breaker} />,
+    by: ({ breaker }) => breaker,
+  },
+  {
+    name: "since",
+    head: "Since",
+    class: "data",
+    cell: ({ breakerSinceMs }) => ago(breakerSinceMs),
+    by: ({ breakerSinceMs }) => breakerSinceMs,
+    title: ({ breakerSinceMs }) => time(nanosOf(breakerSinceMs)),
+  },
+  {
+    name: "state",
+    head: "Doing",
+    cell: ({ paused, state }) => paused ? "paused" : state,
+    by: ({ paused, state }) => paused ? "paused" : state,
+  },
+  {
+    name: "next",
+    head: "Next try",
+    class: "data",
+    cell: ({ nextAttemptMs }) => nextAttemptMs > 0 ? `in ${duration(nextAttemptMs * 1e6)}` : "—",
+    by: ({ nextAttemptMs }) => nextAttemptMs,
+  },
+  {
+    name: "behind",
+    head: "Behind",
+    isNumber: true,
+    cell: ({ pending, lagBytes, gapBytes }) => (
+      <>
+        {count(totalOf(pending))}
         {lagBytes > 0 && <span class="muted">{` · ${bytes(lagBytes)}`}</span>}
         {gapBytes > 0 && <span class="error">{` · ${bytes(gapBytes)} lost`}</span>}
-      </td>
-      <td class="num">{lagSeconds > 0 ? duration(lagSeconds * 1e9) : "—"}</td>
-      <td class="num">{rate === undefined ? "—" : `${number(rate)}/s`}</td>
-      <td class="last-error">
-        {lastError === null ? <span class="muted">none</span> : (
-          <>
-            {lastError.message}
-            <span class="muted" title={utc(nanosOf(Date.parse(lastError.at)))}>
-              {ago(Date.parse(lastError.at))}
-            </span>
-          </>
-        )}
-      </td>
-    </tr>
+      </>
+    ),
+    by: ({ lagBytes }) => lagBytes,
+    title: ({ pending, lagBytes }) =>
+      `${totalOf(pending).toLocaleString("en")} records, ${lagBytes} bytes`,
+  },
+  {
+    name: "oldest",
+    head: "Oldest",
+    isNumber: true,
+    cell: ({ lagSeconds }) => lagSeconds > 0 ? duration(lagSeconds * 1e9) : "—",
+    by: ({ lagSeconds }) => lagSeconds,
+  },
+];
+
+function LastError({ error }: { readonly error: Destination["lastError"] }): JSX.Element {
+  if (error === null) return <span class="muted">none</span>;
+  const ms = Date.parse(error.at);
+  return (
+    <>
+      {error.message}
+      <span class="muted" title={utc(nanosOf(ms))}>{ago(ms)}</span>
+    </>
   );
 }
 
@@ -100,8 +139,4 @@ function Breaker({ state }: { readonly state: string }): JSX.Element {
       <Icon name={icon} /> {word}
     </span>
   );
-}
-
-function Since({ ms }: { readonly ms: number }): JSX.Element {
-  return <span title={time(nanosOf(ms))}>{ago(ms)}</span>;
 }

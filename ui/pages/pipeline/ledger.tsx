@@ -2,8 +2,9 @@
 
 import type { JSX } from "preact";
 import type { StatsJson } from "../../frame/answers.ts";
-import { Number } from "./accounting.tsx";
-import { type Destination, differenceAt, RECORDS, SIGNALS } from "./balance.ts";
+import { type Column, Table } from "../../frame/table.tsx";
+import { countColumn, differenceColumn } from "./accounting.tsx";
+import { type Destination, differenceAt, RECORDS, type Signal, SIGNALS } from "./balance.ts";
 import { Verdict } from "./verdict.tsx";
 
 /** The ledger. */
@@ -25,46 +26,49 @@ export function LedgerTable({ stats }: { readonly stats: StatsJson }): JSX.Eleme
           differences={differencesAt(destination)}
         />
       ))}
-      <div class="table-place" tabIndex={0} role="group" aria-label="Ledger by destination">
-        <table class="table">
-          <thead>
-            <tr>
-              <th scope="col">Destination</th>
-              <th scope="col">Records</th>
-              <th scope="col" class="num">Accepted</th>
-              <th scope="col" class="num">= Delivered</th>
-              <th scope="col" class="num">+ Waiting</th>
-              <th scope="col" class="num">+ Dead letters</th>
-              <th scope="col" class="num">+ Skipped</th>
-              <th scope="col" class="num">Difference</th>
-            </tr>
-          </thead>
-          <tbody>
-            {destinations.flatMap((destination) =>
-              SIGNALS.map((signal, at) => {
-                const difference = differenceAt(destination, signal);
-                return (
-                  <tr key={`${destination.name} ${signal}`}>
-                    <th scope="row">
-                      <span class={at === 0 ? "" : "hidden"}>{destination.name}</span>
-                    </th>
-                    <td>{RECORDS[signal]}</td>
-                    <Number value={destination.accepted[signal]} />
-                    <Number value={destination.delivered[signal]} />
-                    <Number value={destination.pending[signal]} />
-                    <Number value={destination.dead[signal]} />
-                    <Number value={destination.skipped[signal]} />
-                    <td class={`num ${difference === 0 ? "muted" : "error"}`}>{difference}</td>
-                  </tr>
-                );
-              })
-            )}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        name="ledger"
+        label="Ledger by destination"
+        columns={COLUMNS}
+        rows={destinations.flatMap((destination) =>
+          SIGNALS.map((signal) => ({ destination, signal }))
+        )}
+        rowKey={({ destination, signal }) => `${destination.name} ${signal}`}
+        order="ledgerBy"
+      />
     </section>
   );
 }
+
+interface Entry {
+  readonly destination: Destination;
+  readonly signal: Signal;
+}
+
+const COLUMNS: readonly Column<Entry>[] = [
+  {
+    name: "destination",
+    head: "Destination",
+    cell: ({ destination }) => destination.name,
+    by: ({ destination }) => destination.name,
+  },
+  {
+    name: "records",
+    head: "Records",
+    cell: ({ signal }) => RECORDS[signal],
+    by: ({ signal }) => RECORDS[signal],
+  },
+  countColumn("accepted", "Accepted", ({ destination, signal }) => destination.accepted[signal]),
+  countColumn(
+    "delivered",
+    "= Delivered",
+    ({ destination, signal }) => destination.delivered[signal],
+  ),
+  countColumn("waiting", "+ Waiting", ({ destination, signal }) => destination.pending[signal]),
+  countColumn("dead", "+ Dead letters", ({ destination, signal }) => destination.dead[signal]),
+  countColumn("skipped", "+ Skipped", ({ destination, signal }) => destination.skipped[signal]),
+  differenceColumn(({ destination, signal }) => differenceAt(destination, signal)),
+];
 
 function differencesAt(destination: Destination) {
   return SIGNALS.map((signal) => ({ signal, difference: differenceAt(destination, signal) }));

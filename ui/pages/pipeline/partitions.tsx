@@ -6,6 +6,7 @@ import type { PartitionList } from "../../frame/answers.ts";
 import { bytes, count, time, utc } from "../../frame/format.ts";
 import { parameter, setParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
+import { type Column, Table } from "../../frame/table.tsx";
 
 type Partition = PartitionList["partitions"][number];
 
@@ -38,7 +39,7 @@ export function Partitions(
                 {retentionDays !== undefined &&
                   `; what is stored is kept for ${retentionDays} days`}.
               </p>
-              <Table partitions={shown} retentionDays={retentionDays} />
+              <PartitionTable partitions={shown} retentionDays={retentionDays} />
               {partitions.length > SHOWN && (
                 <p>
                   {count(shown.length)} of {hasMorePartitions ? "≥" : ""}
@@ -59,7 +60,7 @@ export function Partitions(
   );
 }
 
-function Table(
+function PartitionTable(
   { partitions, retentionDays }: {
     readonly partitions: readonly Partition[];
     readonly retentionDays: number | undefined;
@@ -69,43 +70,60 @@ function Table(
     until === undefined || retentionDays === undefined
       ? undefined
       : String(BigInt(until) + BigInt(retentionDays) * DAY_NS);
+  const columns: Column<Partition>[] = [
+    { name: "signal", head: "Signal", cell: ({ signal }) => signal, by: ({ signal }) => signal },
+    timeColumn("since", "From", "any other time", ({ since }) => since),
+    timeColumn("until", "To", "", ({ until }) => until),
+    {
+      name: "rows",
+      head: "Rows",
+      isNumber: true,
+      cell: ({ rowsEstimate }) => `≈${count(rowsEstimate)}`,
+      by: ({ rowsEstimate }) => rowsEstimate,
+    },
+    {
+      name: "size",
+      head: "Size",
+      isNumber: true,
+      cell: (partition) => bytes(partition.bytes),
+      by: (partition) => partition.bytes,
+    },
+    { name: "state", head: "State", cell: stateOf, by: stateOf },
+    timeColumn("drops", "Drops at", "never", dropsAt),
+  ];
   return (
-    <div class="table-place" tabIndex={0} role="group" aria-label="Partitions, latest first">
-      <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">Signal</th>
-            <th scope="col">From</th>
-            <th scope="col">To</th>
-            <th scope="col" class="num">Rows</th>
-            <th scope="col" class="num">Size</th>
-            <th scope="col">State</th>
-            <th scope="col">Drops at</th>
-          </tr>
-        </thead>
-        <tbody>
-          {partitions.map((partition) => (
-            <tr key={partition.name} title={partition.name}>
-              <th scope="row">{partition.signal}</th>
-              <Time nanos={partition.since} otherwise="any other time" />
-              <Time nanos={partition.until} otherwise="" />
-              <td class="num">≈{count(partition.rowsEstimate)}</td>
-              <td class="num">{bytes(partition.bytes)}</td>
-              <td>{stateOf(partition)}</td>
-              <Time nanos={dropsAt(partition)} otherwise="never" />
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      name="partitions"
+      label="Partitions, latest first"
+      columns={columns}
+      rows={partitions}
+      rowKey={({ name }) => name}
+      order="partitionsBy"
+    />
   );
 }
 
-function Time(
-  { nanos, otherwise }: { readonly nanos: string | undefined; readonly otherwise: string },
-): JSX.Element {
-  if (nanos === undefined) return <td class="muted">{otherwise}</td>;
-  return <td class="data" title={utc(nanos)}>{time(nanos, 0)}</td>;
+/** A column of times, the latest first. */
+function timeColumn(
+  name: string,
+  head: string,
+  otherwise: string,
+  of: (partition: Partition) => string | undefined,
+): Column<Partition> {
+  return {
+    name,
+    head,
+    class: (partition) => of(partition) === undefined ? "muted" : "data",
+    cell: (partition) => {
+      const nanos = of(partition);
+      return nanos === undefined ? otherwise : time(nanos, 0);
+    },
+    by: (partition) => BigInt(of(partition) ?? 0),
+    title: (partition) => {
+      const nanos = of(partition);
+      return nanos === undefined ? undefined : utc(nanos);
+    },
+  };
 }
 
 function stateOf({ since, until, sealed }: Partition): string {

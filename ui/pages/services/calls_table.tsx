@@ -1,41 +1,53 @@
 /** A service graph as text. */
 
 import type { JSX } from "preact";
-import { count, duration } from "../../frame/format.ts";
+import { count } from "../../frame/format.ts";
+import { type Column, Table } from "../../frame/table.tsx";
 import type { ServiceEdge } from "./neighbourhood.ts";
-import { Errors } from "./red_table.tsx";
+import { durationColumn, Errors } from "./red_table.tsx";
 import { shownName } from "./service_name.tsx";
+
+const COLUMNS: readonly Column<ServiceEdge>[] = [
+  serviceColumn("from", "From", ({ from }) => from),
+  serviceColumn("to", "To", ({ to }) => to),
+  {
+    name: "calls",
+    head: "Calls",
+    isNumber: true,
+    cell: ({ calls }) => count(calls),
+    by: ({ calls }) => calls,
+  },
+  {
+    name: "errors",
+    head: "Errors",
+    isNumber: true,
+    cell: ({ errors, calls }) => <Errors errors={errors} of={calls} />,
+    by: ({ errors, calls }) => errors / calls,
+  },
+  durationColumn("p50", ({ p50Ns }) => p50Ns),
+  durationColumn("p99", ({ p99Ns }) => p99Ns),
+];
+
+function serviceColumn(
+  name: string,
+  head: string,
+  of: (edge: ServiceEdge) => string,
+): Column<ServiceEdge> {
+  const text = (edge: ServiceEdge) => shownName(of(edge));
+  return { name, head, cell: text, by: text, title: text };
+}
 
 /** The table. */
 export function CallsTable({ edges }: { readonly edges: readonly ServiceEdge[] }): JSX.Element {
   return (
-    <div class="table-place calls-table" tabIndex={0} role="group" aria-label="Calls">
-      <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">From</th>
-            <th scope="col">To</th>
-            <th scope="col" class="num">Calls</th>
-            <th scope="col" class="num">Errors</th>
-            <th scope="col" class="num">p50</th>
-            <th scope="col" class="num">p99</th>
-          </tr>
-        </thead>
-        <tbody>
-          {edges.map((edge) => (
-            <tr key={JSON.stringify([edge.from, edge.to])}>
-              <td>{shownName(edge.from)}</td>
-              <td>{shownName(edge.to)}</td>
-              <td class="num">{count(edge.calls)}</td>
-              <td class="num">
-                <Errors errors={edge.errors} of={edge.calls} />
-              </td>
-              <td class="num" title={`${edge.p50Ns} ns`}>{duration(Number(edge.p50Ns))}</td>
-              <td class="num" title={`${edge.p99Ns} ns`}>{duration(Number(edge.p99Ns))}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      name="calls"
+      label="Calls"
+      class="calls-table"
+      columns={COLUMNS}
+      rows={edges}
+      rowKey={({ from, to }) => JSON.stringify([from, to])}
+      order="callsBy"
+    />
   );
 }

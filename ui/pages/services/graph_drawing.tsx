@@ -120,7 +120,9 @@ function Node(
   const isLong = text.length > MAX_CHARACTERS;
   const below = calls === 0
     ? "not called"
-    : `${count(calls)} calls${errors === 0 ? "" : ` · ⚠ ${percent(errors, calls)} errors`}`;
+    : `${count(calls)} ${calls === 1 ? "call" : "calls"}${
+      errors === 0 ? "" : ` · ⚠ ${percent(errors, calls)} errors`
+    }`;
   return (
     <g
       class={`node ${isSelected ? "selected" : ""} ${isFound ? "found" : ""} ${
@@ -139,12 +141,13 @@ function Node(
     >
       {isLong && <title>{`${text} ${below}`}</title>}
       <rect class="node-box" width={NODE.width} height={NODE.height} rx="4" />
-      <rect
+      <line
         class="node-color"
-        width="5"
-        height={NODE.height}
-        rx="2"
-        style={{ fill: slot?.color }}
+        x1="2.5"
+        x2="2.5"
+        y1="1"
+        y2={NODE.height - 1}
+        style={{ stroke: `var(${slot?.name})`, strokeDasharray: slot?.repeats ? "4 3" : "none" }}
       />
       <text>
         <tspan x="14" y="17" class="node-name">

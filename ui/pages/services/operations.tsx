@@ -5,7 +5,7 @@ import { useAnswer } from "../../frame/answer.ts";
 import type { RequestCounts } from "../../frame/answers.ts";
 import { get } from "../../frame/api.ts";
 import { Details } from "../../frame/details.tsx";
-import { parameter, setParameters, withParameters } from "../../frame/location.ts";
+import { setParameters, withParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { rangeKey, rangeParameters } from "../../frame/range.ts";
 import { RedTable } from "./red_table.tsx";
@@ -38,8 +38,7 @@ export function Operations({ service }: { readonly service: string }): JSX.Eleme
                 <RedTable
                   counts={counts}
                   title="Operation"
-                  order={parameter("operations")}
-                  setOrder={(operations) => setParameters({ operations })}
+                  order="operations"
                   view={key}
                   name={({ operation = "" }) => (
                     <a href={withParameters("/traces", { service, operation })}>

@@ -44,10 +44,8 @@ export function ServicesPage(): JSX.Element {
   );
   useRepeat(REFRESH_MS, () => {
     if (range.value.until !== "") return;
-    for (const answer of [requests, graph]) {
-      // Who has cancelled a question does not want it again.
-      if (answer.askedMs.peek() === undefined && answer.error.peek() === undefined) answer.ask();
-    }
+    requests.askAgain();
+    graph.askAgain();
   });
   const service = parameter("service");
   const choose = (name: string) => setParameters({ service: name === service ? "" : name });
@@ -67,13 +65,12 @@ export function ServicesPage(): JSX.Element {
           <h2>Requests by service</h2>
           <Panel answer={requests} label="Requests by service">
             {(counts) =>
-              counts.groups.length === 0 ? <NoRequests look={() => requests.ask()} /> : (
+              counts.groups.length === 0 ? <NoRequests look={() => requests.askAgain()} /> : (
                 <>
                   <RedTable
                     counts={counts}
                     title="Service"
-                    order={parameter("sort")}
-                    setOrder={(sort) => setParameters({ sort })}
+                    order="sort"
                     view={key}
                     selected={service}
                     name={(group) => (
@@ -103,8 +100,7 @@ function NoRequests({ look }: { readonly look: () => void }): JSX.Element {
   const received = useAnswer("received", everReceived);
   if (received.data.value === false) {
     const lookAgain = () => {
-      if (received.askedMs.peek() !== undefined) return;
-      received.ask();
+      received.askAgain();
       look();
     };
     return <FirstRun received={false} look={lookAgain} />;

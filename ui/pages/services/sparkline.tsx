@@ -3,7 +3,9 @@
 import type { JSX } from "preact";
 import type { RequestCounts } from "../../frame/answers.ts";
 import { count } from "../../frame/format.ts";
-import type { RequestGroup } from "./red_order.ts";
+
+/** The requests of a service or operation. */
+export type RequestGroup = RequestCounts["groups"][number];
 
 const WIDTH = 120;
 const HEIGHT = 18;

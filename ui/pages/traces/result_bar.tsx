@@ -1,8 +1,9 @@
-/** How many traces there are, in which order, and the next of them. */
+/** How many traces there are, and the next of them. */
 
 import type { JSX } from "preact";
 import { setParameters } from "../../frame/location.ts";
-import { PAGE_SIZE, shown, type Sort, sort, SORTS } from "./search.ts";
+import { PAGE_SIZE, shown } from "./search.ts";
+import { isOfAll } from "./trace_columns.tsx";
 import type { FoundTraces } from "./trace_pages.ts";
 
 /** The bar; never more than one page is loaded at a time. */
@@ -25,19 +26,9 @@ export function ResultBar({ found }: { readonly found: FoundTraces }): JSX.Eleme
           Load more
         </button>
       )}
-      <span class="grow" />
-      <label>
-        <span class="hidden">Order</span>
-        <select
-          value={sort.value}
-          onChange={({ currentTarget: { value } }) =>
-            setParameters({ sort: (value as Sort) === "newest" ? "" : value, show: "" })}
-        >
-          {Object.entries(SORTS).map(([name, text]) => (
-            <option key={name} value={name}>{text}</option>
-          ))}
-        </select>
-      </label>
+      {found.hasMore && !isOfAll.value && (
+        <span class="muted">The order is one of these, not of all.</span>
+      )}
     </div>
   );
 }

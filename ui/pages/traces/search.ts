@@ -6,17 +6,6 @@ import type { Parameters } from "../../frame/api.ts";
 import { parameter, setParameters } from "../../frame/location.ts";
 import { rangeParameters } from "../../frame/range.ts";
 
-/** Orders of the list: of all traces, or of those that were loaded. */
-export const SORTS = {
-  newest: "Newest first",
-  slowest: "Slowest first",
-  spans: "Most spans of these",
-  errors: "Most errors of these",
-} as const;
-
-/** An order. */
-export type Sort = keyof typeof SORTS;
-
 /** Which traces; empty is any. */
 export interface TraceSearch {
   readonly service: string;
@@ -42,11 +31,16 @@ export const search = computed<TraceSearch>(() => ({
   errors: parameter("errors") !== "",
 }));
 
-/** The order that the address says. */
-export const sort = computed<Sort>(() => {
-  const named = parameter("sort");
-  return Object.hasOwn(SORTS, named) ? named as Sort : "newest";
-});
+/** The order unless the address says another. */
+const USUAL_SORT = "newest";
+
+/** The column that the list is sorted by: `newest`, or `-newest` for the reverse. */
+export const sort = computed(() => parameter("sort") || USUAL_SORT);
+
+/** Sorts by another. */
+export function setSort(to: string): void {
+  setParameters({ sort: to === USUAL_SORT ? "" : to, show: "" });
+}
 
 /** Traces of a page. */
 export const PAGE_SIZE = 200;
@@ -88,7 +82,7 @@ export function searchParameters(): Parameters {
     minDurationNs: nanosOfDuration(min),
     maxDurationNs: nanosOfDuration(max),
     status: errors ? "ERROR" : "",
-    order: sort.value === "slowest" ? "slowest" : "newest",
+    order: sort.value === "slowest" ? "slowest" : USUAL_SORT,
   };
 }
 

@@ -4,10 +4,15 @@ import type { JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { parseDuration } from "../../../src/duration.ts";
 import { useKeys } from "../../frame/keys.ts";
+import { go, withParameters } from "../../frame/location.ts";
+import { QueryField } from "./query_field.tsx";
 import { search, setSearch } from "./search.ts";
 import { OperationSuggestions, ServiceSuggestions } from "./suggestions.tsx";
 
 const TEXTS = ["service", "operation", "query", "min", "max"] as const;
+
+/** The id of a trace, by itself or in a `traceparent`: it is opened, not searched for. */
+const TRACE_ID = /^(?:00-)?([0-9a-f]{32})(?:-[0-9a-f]{16}-[0-9a-f]{2})?$/i;
 
 /** The bar. */
 export function SearchBar(): JSX.Element {
@@ -27,6 +32,8 @@ export function SearchBar(): JSX.Element {
       field(name).setCustomValidity(isWrong ? "A number and a unit, such as 250ms or 1.5s" : "");
     }
     if (!form.current!.reportValidity()) return;
+    const [, traceId] = TRACE_ID.exec(values.query!) ?? [];
+    if (traceId !== undefined) return go(withParameters(`/traces/${traceId.toLowerCase()}`, {}));
     // The operations of another service are others.
     if (values.service !== now.service && values.operation === now.operation) values.operation = "";
     setSearch({ ...values, errors: field("errors").checked });
@@ -48,14 +55,7 @@ export function SearchBar(): JSX.Element {
         <ServiceSuggestions id="services" />
         <input name="operation" list="operations" placeholder="Operation" aria-label="Operation" />
         <OperationSuggestions id="operations" service={now.service} />
-        <input
-          name="query"
-          class="data"
-          placeholder='http.route ~ "^/api" and duration > 250ms'
-          aria-label="Query"
-          title="Fields: service operation kind status duration text; any other name is an attribute. Operators: = != < <= > >= ~ !~ has exists, and or not ( )"
-          maxLength={10_000}
-        />
+        <QueryField service={now.service} />
         <span class="trace-durations">
           <input
             name="min"

@@ -9,6 +9,7 @@ import { Icon } from "../../frame/icons.tsx";
 import { useKeys } from "../../frame/keys.ts";
 import { parameter, setParameters, withParameters } from "../../frame/location.ts";
 import { Rows } from "../../frame/rows.tsx";
+import { columnStyle, TraceHeads } from "./trace_columns.tsx";
 
 const ROW_HEIGHT = 28;
 
@@ -47,16 +48,7 @@ export function TraceList(
       height={ROW_HEIGHT}
       active={at}
       rowKey={(index) => traces[index]!.traceId}
-      head={
-        <div class="trace-row trace-head">
-          <span>Time</span>
-          <span>Service: root</span>
-          <span>Duration</span>
-          <span class="num">Spans</span>
-          <span class="num">Errors</span>
-          <span>Services</span>
-        </div>
-      }
+      head={<TraceHeads />}
       row={(index) => (
         <Row
           trace={traces[index]!}
@@ -86,6 +78,7 @@ function Row(
     <div role="listitem">
       <a
         class={errorCount > 0 ? "trace-row has-errors" : "trace-row"}
+        style={columnStyle()}
         href={withParameters(`/traces/${traceId}`, {})}
         aria-current={isSelected ? "true" : undefined}
         onKeyDown={(event) => {

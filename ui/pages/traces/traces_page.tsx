@@ -3,7 +3,6 @@
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { type Answer, useAnswer } from "../../frame/answer.ts";
-import type { TraceSummary } from "../../frame/answers.ts";
 import { slotsOf } from "../../frame/colors.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { refreshes } from "../../frame/range.ts";
@@ -12,8 +11,9 @@ import { FirstRun } from "./first_run.tsx";
 import { NoMatch } from "./no_match.tsx";
 import { ResultBar } from "./result_bar.tsx";
 import { Scatter } from "./scatter.tsx";
-import { isNarrowed, searchParameters, shown, type Sort, sort } from "./search.ts";
+import { isNarrowed, searchParameters, shown, sort } from "./search.ts";
 import { SearchBar } from "./search_bar.tsx";
+import { sortedTraces } from "./trace_columns.tsx";
 import { TraceList } from "./trace_list.tsx";
 import { type FoundTraces, TracePages } from "./trace_pages.ts";
 
@@ -26,7 +26,7 @@ export function TracesPage(): JSX.Element {
   isFirstRun.current = isEmpty && (isFirstRun.current || received.data.value === false);
   if (isFirstRun.current) {
     const lookAgain = () => {
-      if (received.askedMs.peek() === undefined) received.ask();
+      received.askAgain();
       if (found.askedMs.peek() === undefined) look();
     };
     return (
@@ -75,7 +75,7 @@ function Found({ found }: { readonly found: FoundTraces }): JSX.Element {
     () => slotsOf(traces.flatMap(({ services }) => services.map(({ service }) => service))),
     [traces],
   );
-  const sorted = useMemo(() => inOrder(traces, sort.value), [traces, sort.value]);
+  const sorted = useMemo(() => sortedTraces(traces), [traces, sort.value]);
   if (traces.length === 0 && !hasMore) return <NoMatch hasMore={hasMore} />;
   return (
     <>
@@ -86,11 +86,4 @@ function Found({ found }: { readonly found: FoundTraces }): JSX.Element {
         : <TraceList traces={sorted} slots={slots} />}
     </>
   );
-}
-
-/** The API has put them in order already, unless the order is one of what was loaded. */
-function inOrder(traces: readonly TraceSummary[], by: Sort): readonly TraceSummary[] {
-  if (by === "spans") return traces.toSorted((a, b) => b.spanCount - a.spanCount);
-  if (by === "errors") return traces.toSorted((a, b) => b.errorCount - a.errorCount);
-  return traces;
 }
