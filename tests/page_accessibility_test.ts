@@ -1,9 +1,10 @@
 /** Whether the pages can be used without a mouse and by who sees little, in Chromium over a collector. */
 
 import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
 import { seriousFaults } from "./accessibility.ts";
 import { browserTest } from "./browser.ts";
-import { openShop, SIX_PAGES } from "./six_pages.ts";
+import { openShop, SIX_PAGES, TRACE_ID } from "./six_pages.ts";
 
 const shop = await openShop();
 Deno.test.afterAll(async () => await shop[Symbol.asyncDispose]());
@@ -37,3 +38,43 @@ browserTest("the help and the ranges have no serious fault of accessibility", as
     assert.deepEqual(await seriousFaults(page), []);
   }
 });
+
+browserTest(
+  "from a search to a trace, to a span and to its log record by keyboard alone",
+  async (open) => {
+    const page = await open(shop.url);
+    await page.locator("a.trace-row").first().waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("cart.id = c-17 and status = ERROR");
+    await page.keyboard.press("Enter");
+    await page.getByText("1 trace", { exact: true }).waitFor();
+    // Keys are for the field until it is left.
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`${shop.url}/traces/${TRACE_ID}*`);
+    await page.locator(".span-rows [role=row]").first().waitFor();
+    await page.keyboard.press("e");
+    const details = page.getByRole("complementary", { name: "Details" });
+    await details.getByText("failed").first().waitFor();
+    await tabTo(page, ".span-logs a");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`${shop.url}/logs*`);
+    await details.locator("pre", { hasText: "body <script>" }).waitFor();
+    await tabTo(page, `a[href^="/traces/${TRACE_ID}"]`);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`${shop.url}/traces/${TRACE_ID}*`);
+  },
+);
+
+/** Goes on to what matches, as one does who sees where the focus is. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let step = 0; step < 150; step++) {
+    await page.keyboard.press("Tab");
+    const isThere = await page.evaluate(
+      `document.activeElement.matches(${JSON.stringify(selector)})`,
+    );
+    if (isThere) return;
+  }
+  assert.fail(`${selector} has not had the focus`);
+}

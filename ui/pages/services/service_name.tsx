@@ -19,7 +19,7 @@ export function ServiceName(
   return (
     <button type="button" class="quiet service-name" onClick={choose}>
       <span class="swatch" style={{ background: slot?.color ?? "var(--control)" }} />
-      {shownName(service)}
+      <span>{shownName(service)}</span>
     </button>
   );
 }

@@ -6,8 +6,8 @@ import type { TraceSummary } from "../../frame/answers.ts";
 import type { Slot } from "../../frame/colors.ts";
 import { count, duration, time, utc } from "../../frame/format.ts";
 import { Icon } from "../../frame/icons.tsx";
-import { useKeys } from "../../frame/keys.ts";
-import { parameter, setParameters, withParameters } from "../../frame/location.ts";
+import { go, parameter, setParameters, withParameters } from "../../frame/location.ts";
+import { useRowKeys } from "../../frame/row_keys.ts";
 import { Rows } from "../../frame/rows.tsx";
 import { columnStyle, TraceHeads } from "./trace_columns.tsx";
 
@@ -23,16 +23,16 @@ export function TraceList(
   const selected = parameter("selected");
   const at = traces.findIndex(({ traceId }) => traceId === selected);
   const moved = useRef(false);
-  const move = (by: number) => {
-    const next = traces[Math.max(0, Math.min(at + by, traces.length - 1))];
-    if (next === undefined) return;
+  const move = (index: number) => {
     moved.current = true;
-    setParameters({ selected: next.traceId }, { replace: true });
+    setParameters({ selected: traces[index]!.traceId }, { replace: true });
   };
-  useKeys([
-    { key: "j", about: "Next row", act: () => move(1) },
-    { key: "k", about: "Row before", act: () => move(-1) },
-  ], [traces, at]);
+  useRowKeys({
+    count: traces.length,
+    at,
+    move,
+    open: (index) => go(addressOf(traces[index]!)),
+  });
   useLayoutEffect(() => {
     if (!moved.current) return;
     moved.current = false;
@@ -55,7 +55,6 @@ export function TraceList(
           isSelected={index === at}
           longestNs={longestNs}
           slots={slots}
-          step={move}
         />
       )}
     />
@@ -63,15 +62,14 @@ export function TraceList(
 }
 
 function Row(
-  { trace, isSelected, longestNs, slots, step }: {
+  { trace, isSelected, longestNs, slots }: {
     readonly trace: TraceSummary;
     readonly isSelected: boolean;
     readonly longestNs: number;
     readonly slots: ReadonlyMap<string, Slot>;
-    readonly step: (by: number) => void;
   },
 ): JSX.Element {
-  const { traceId, rootService, rootOperation, startUnixNano, spanCount, errorCount } = trace;
+  const { rootService, rootOperation, startUnixNano, spanCount, errorCount } = trace;
   const durationNs = Number(trace.durationNs);
   const written = time(startUnixNano);
   return (
@@ -79,14 +77,8 @@ function Row(
       <a
         class={errorCount > 0 ? "trace-row has-errors" : "trace-row"}
         style={columnStyle()}
-        href={withParameters(`/traces/${traceId}`, {})}
+        href={addressOf(trace)}
         aria-current={isSelected ? "true" : undefined}
-        onKeyDown={(event) => {
-          const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-          if (by === undefined) return;
-          event.preventDefault();
-          step(by);
-        }}
       >
         <span class="data" title={utc(startUnixNano)}>
           <span class="wide-only">{written.slice(0, 11)}</span>
@@ -123,6 +115,10 @@ function Row(
       </a>
     </div>
   );
+}
+
+function addressOf({ traceId }: TraceSummary): string {
+  return withParameters(`/traces/${traceId}`, {});
 }
 
 function servicesText({ services }: TraceSummary): string {
