@@ -72,7 +72,8 @@ class Asking<T> implements Answer<T> {
   }
 
   askAgain(): void {
-    if (this.askedMs.peek() === undefined && this.error.peek() !== CANCELLED) this.ask();
+    if (this.askedMs.peek() !== undefined || this.error.peek() === CANCELLED) return;
+    if (!needsToken.peek()) this.ask();
   }
 
   cancel(): void {
