@@ -8,7 +8,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { context, diag } from "@opentelemetry/api";
 import { ExportResultCode, suppressTracing } from "@opentelemetry/core";
-import type { ISerializer } from "@opentelemetry/otlp-transformer";
 import * as z from "zod";
 import type { WriteResult } from "./intake.ts";
 import { refusedOption } from "./option_error.ts";
@@ -53,10 +52,15 @@ const OPTIONS = z.strictObject({
   maxPendingBytes: z.number().int().min(1).default(64 << 20),
 });
 
+/** Writes a batch as an OTLP request in protobuf; undefined when it cannot be written. */
+export interface RequestSerializer<Batch> {
+  serializeRequest(batch: Batch): Uint8Array | undefined;
+}
+
 /** Sends the batches of one exporter. */
 export class ExportDelegate<Batch> {
   readonly #signal: Signal;
-  readonly #serializer: ISerializer<Batch, unknown>;
+  readonly #serializer: RequestSerializer<Batch>;
   readonly #store: ExportStore;
   readonly #timeoutMs: number;
   readonly #maxPendingBytes: number;
@@ -68,7 +72,7 @@ export class ExportDelegate<Batch> {
   /** @throws {RangeError} An option is unknown or out of range; the message names it and its value. */
   constructor(
     signal: Signal,
-    serializer: ISerializer<Batch, unknown>,
+    serializer: RequestSerializer<Batch>,
     store: ExportStore,
     options: StorageExporterOptions,
   ) {

@@ -106,6 +106,12 @@ export const WIRE: {
 /** Groups are long deprecated; what nests them deeper than this is refused. */
 const MAX_GROUP_DEPTH = 100;
 
+/** Up to so many characters of text a loop is faster than a call of the encoder; one byte of length. */
+const MAX_LOOP_LENGTH = 0x7f;
+
+/** How much memory a writer keeps that is used again. */
+const MAX_KEPT_BYTES = 4 << 20;
+
 const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
@@ -387,8 +393,21 @@ export class WireWriter {
 
   /** An unsigned 64-bit varint. */
   uint64(value: bigint): void {
-    let lo = Number(value & 0xffffffffn);
-    let hi = Number(value >> 32n);
+    this.#varint(Number(value & 0xffffffffn), Number(value >> 32n));
+  }
+
+  /** A signed 64-bit varint. */
+  int64(value: bigint): void {
+    this.uint64(BigInt.asUintN(64, value));
+  }
+
+  /** The same of a whole number, of which all 64 bits count. */
+  int64OfNumber(value: number): void {
+    if (value >= 0 && value <= 0xffffffff) this.uint32(value);
+    else this.#varint(value >>> 0, Math.floor(value / 0x100000000) >>> 0);
+  }
+
+  #varint(lo: number, hi: number): void {
     this.#reserve(10);
     while (hi > 0) {
       this.#bytes[this.#length++] = lo & 0x7f | 0x80;
@@ -396,11 +415,6 @@ export class WireWriter {
       hi >>>= 7;
     }
     this.uint32(lo);
-  }
-
-  /** A signed 64-bit varint. */
-  int64(value: bigint): void {
-    this.uint64(BigInt.asUintN(64, value));
   }
 
   /** Four bytes, unsigned. */
@@ -413,6 +427,13 @@ export class WireWriter {
   fixed64(value: bigint): void {
     const at = this.#grow(8); // may replace the view
     this.#view.setBigUint64(at, value, true);
+  }
+
+  /** Eight bytes, unsigned, by their halves. */
+  fixed64OfHalves(lo: number, hi: number): void {
+    const at = this.#grow(8); // may replace the view
+    this.#view.setUint32(at, lo, true);
+    this.#view.setUint32(at + 4, hi, true);
   }
 
   /** An IEEE 754 double. */
@@ -428,8 +449,36 @@ export class WireWriter {
     this.#bytes.set(value, at);
   }
 
+  /** The bytes that hex digits stand for, with their length before them. */
+  hex(digits: string): void {
+    const length = digits.length >> 1;
+    this.uint32(length);
+    const at = this.#grow(length);
+    const bytes = this.#bytes;
+    for (let n = 0; n < length; n++) {
+      bytes[at + n] = nibble(digits.charCodeAt(2 * n)) << 4 | nibble(digits.charCodeAt(2 * n + 1));
+    }
+  }
+
   /** Text with its length before it; lone surrogates become U+FFFD. */
   string(value: string): void {
+    const { length } = value;
+    if (length <= MAX_LOOP_LENGTH) {
+      this.#reserve(length + 1);
+      const bytes = this.#bytes;
+      const start = this.#length + 1;
+      let n = 0;
+      for (; n < length; n++) {
+        const unit = value.charCodeAt(n);
+        if (unit > 0x7f) break;
+        bytes[start + n] = unit;
+      }
+      if (n === length) {
+        bytes[start - 1] = length;
+        this.#length = start + length;
+        return;
+      }
+    }
     const mark = this.open();
     this.#reserve(value.length * 3);
     this.#length += utf8Encoder.encodeInto(value, this.#bytes.subarray(this.#length)).written;
@@ -439,25 +488,28 @@ export class WireWriter {
   /**
    * Begins a nested message (or a packed list).
    *
+   * @param room How many bytes its length will probably take.
    * @returns What {@linkcode WireWriter.close} needs.
    */
-  open(): number {
-    return this.#grow(1);
+  open(room = 1): number {
+    return this.#grow(room);
   }
 
   /**
-   * Ends a nested message: writes its length before it, moving it when that takes more than a byte.
+   * Ends a nested message: writes its length before it, moving it when that takes another number of
+   * bytes.
    *
    * @param mark What {@linkcode WireWriter.open} returned.
+   * @param room The same as there.
    */
-  close(mark: number): void {
-    const start = mark + 1;
+  close(mark: number, room = 1): void {
+    const start = mark + room;
     const length = this.#length - start;
-    let extra = 0;
+    let extra = 1 - room;
     for (let rest = length >>> 7; rest > 0; rest >>>= 7) extra++;
     // Room for the length too: while it is written, #length does not cover the message.
     this.#reserve(extra + 5);
-    if (extra > 0) this.#bytes.copyWithin(start + extra, start, this.#length);
+    if (extra !== 0) this.#bytes.copyWithin(start + extra, start, this.#length);
     this.#length = mark;
     this.uint32(length);
     this.#length += length;
@@ -466,6 +518,14 @@ export class WireWriter {
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
+  }
+
+  /** Forgets what was written, and keeps the memory for what comes next, up to some MiB. */
+  clear(): void {
+    this.#length = 0;
+    if (this.#bytes.length <= MAX_KEPT_BYTES) return;
+    this.#bytes = new Uint8Array(1024);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   #grow(length: number): number {
@@ -483,4 +543,9 @@ export class WireWriter {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
   }
+}
+
+/** The value of a hex digit, in lower or upper case. */
+function nibble(unit: number): number {
+  return (unit & 0xf) + (unit >>> 6) * 9;
 }

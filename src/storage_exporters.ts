@@ -6,11 +6,7 @@
  * @module
  */
 
-import {
-  ProtobufLogsSerializer,
-  ProtobufMetricsSerializer,
-  ProtobufTraceSerializer,
-} from "@opentelemetry/otlp-transformer";
+import { ProtobufLogsSerializer, ProtobufMetricsSerializer } from "@opentelemetry/otlp-transformer";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
@@ -20,6 +16,7 @@ import {
   type ExportStore,
   type StorageExporterOptions,
 } from "./export_delegate.ts";
+import { SpanEncoder } from "./sdk_span_encoder.ts";
 
 /** A span that has ended: a `ReadableSpan` of `@opentelemetry/sdk-trace`. */
 export interface ExportableSpan {
@@ -78,7 +75,7 @@ export class StorageSpanExporter {
    * @throws {RangeError} An option is unknown or out of range; the message names it and its value.
    */
   constructor(store: ExportStore, options: StorageExporterOptions = {}) {
-    this.#delegate = new ExportDelegate("traces", ProtobufTraceSerializer, store, options);
+    this.#delegate = new ExportDelegate("traces", new SpanEncoder(), store, options);
   }
 
   /** Stores spans. The callback is told when they are durable, or why they are not. */

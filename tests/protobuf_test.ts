@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import protobuf from "protobufjs";
 import { OtlpDecodeError, WIRE, WireReader, WireWriter } from "../src/protobuf.ts";
@@ -197,20 +198,45 @@ Deno.test("leave() passes over what was not read of a nested message", () => {
 
 Deno.test("lengths of nested messages are written in as many bytes as they need", () => {
   for (const length of [0, 1, 127, 128, 16383, 16384, 2097151, 2097152]) {
-    const bytes = written((writer) => {
-      const outer = writer.open();
-      writer.bytes(new Uint8Array(length).fill(7));
-      writer.close(outer);
-      writer.uint32(5);
-    });
-    const reader = new WireReader(bytes);
+    const [bytes, ...others] = [1, 2, 3, 5].map((room) =>
+      written((writer) => {
+        const outer = writer.open(room);
+        writer.bytes(new Uint8Array(length).fill(7));
+        writer.close(outer, room);
+        writer.uint32(5);
+      })
+    );
+    const reader = new WireReader(bytes!);
     const end = reader.enter();
     assert.equal(reader.bytes().length, length);
     assert.equal(reader.more, false);
     reader.leave(end);
     assert.equal(reader.uint32(), 5);
     assert.equal(reader.more, false);
+    // However much room was made for it.
+    for (const other of others) assert.equal(Buffer.compare(other, bytes!), 0);
   }
+});
+
+Deno.test("numbers, halves and hex digits are written like the bigints and bytes they stand for", () => {
+  const same = (write: (writer: WireWriter) => void, as: (writer: WireWriter) => void) =>
+    assert.equal(written(write).toHex(), written(as).toHex());
+  const whole = fc.oneof(
+    fc.maxSafeInteger(),
+    fc.double({ min: -(2 ** 63), max: 2 ** 63 - 1024, noNaN: true }).map(Math.trunc),
+  );
+  fc.assert(
+    fc.property(whole, uint64, fc.uint8Array({ maxLength: 300 }), (number, bits, bytes) => {
+      same((writer) => writer.int64OfNumber(number), (writer) => writer.int64(BigInt(number)));
+      same(
+        (writer) => writer.fixed64OfHalves(Number(bits & 0xffffffffn), Number(bits >> 32n)),
+        (writer) => writer.fixed64(bits),
+      );
+      same((writer) => writer.hex(bytes.toHex()), (writer) => writer.bytes(bytes));
+      same((writer) => writer.hex(bytes.toHex().toUpperCase()), (writer) => writer.bytes(bytes));
+    }),
+    RUNS,
+  );
 });
 
 Deno.test("nothing is lost when the buffer grows, whatever is being written then", () => {

@@ -221,6 +221,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "prometheus.ts",
   ], [
     "export_delegate.ts",
+    "sdk_span_encoder.ts",
     "storage_exporters.ts",
     "telemetry_options.ts",
     "storage_leg.ts",
