@@ -58,7 +58,7 @@ for (const { name, open } of candidates.filter(({ server }) => server)) {
       await rival.query("begin; insert into keyed values (1, 'rival')");
       const copying = errorOf(
         database.transaction((transaction) =>
-          transaction.copyIn(KEYED, [first, ...Array(32).fill(mega)])
+          transaction.copyIn([{ table: KEYED, rows: [first, ...Array(32).fill(mega)] }])
         ),
       );
       await until(url, "select count(*) = 1 from pg_stat_activity where wait_event_type = 'Lock'");

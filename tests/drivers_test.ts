@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Transaction } from "../src/postgres/database.ts";
+import type { Copy, Transaction } from "../src/postgres/database.ts";
 import { classify } from "../src/retry.ts";
 import { candidates, errorOf, hasDenoPostgres, KEYED, KEYED_SQL } from "./driver_candidates.ts";
 import { SAMPLE, SAMPLE_SELECT, SAMPLE_SQL, tuplesOf } from "./postgres_tuples.ts";
@@ -260,7 +260,7 @@ for (const { name, driver, copies, open } of candidates) {
     });
     const message = "Cannot use a transaction after its end";
     assert.equal((await errorOf(kept!.query("select 1"))).message, message);
-    assert.equal((await errorOf(kept!.copyIn(KEYED, []))).message, message);
+    assert.equal((await errorOf(kept!.copyIn([{ table: KEYED, rows: [] }]))).message, message);
   });
 
   test("twenty transactions at once all commit", async () => {
@@ -284,7 +284,7 @@ for (const { name, driver, copies, open } of candidates) {
     const chunk = await tuplesOf(SAMPLE_SELECT);
     await candidate.database.execute(SAMPLE_SQL);
     const rows = await candidate.database.transaction(async (transaction) => {
-      await transaction.copyIn(SAMPLE, [chunk]);
+      await transaction.copyIn([{ table: SAMPLE, rows: [chunk] }]);
       await transaction.query("set local timezone = 'UTC'");
       return await transaction.query(
         `select id, got::text = sent::text as same, got::text as got, sent::text as sent
@@ -303,8 +303,11 @@ for (const { name, driver, copies, open } of candidates) {
       numbers.map((n) => tuplesOf(`select ${n}::int8 as id, repeat('x', ${n}) as s`)),
     );
     await candidate.database.transaction(async (transaction) => {
-      await transaction.copyIn(KEYED, []);
-      await transaction.copyIn(KEYED, [new Uint8Array(), ...chunks, new Uint8Array()]);
+      await transaction.copyIn([{ table: KEYED, rows: [] }]);
+      await transaction.copyIn([{
+        table: KEYED,
+        rows: [new Uint8Array(), ...chunks, new Uint8Array()],
+      }]);
     });
     const rows = await candidate.database.query("select id, length(s) as n from keyed order by id");
     assert.deepEqual(rows, numbers.map((n) => ({ id: BigInt(n), n })));
@@ -317,7 +320,9 @@ for (const { name, driver, copies, open } of candidates) {
       "select n::int8 as id, repeat(chr(64 + n::int4), 1 << 20) as s from generate_series(1, 8) n",
     );
     const before = chunk.slice();
-    await candidate.database.transaction((transaction) => transaction.copyIn(KEYED, [chunk]));
+    await candidate.database.transaction((transaction) =>
+      transaction.copyIn([{ table: KEYED, rows: [chunk] }])
+    );
     assert.deepEqual(chunk, before);
     const rows = await candidate.database.query(
       "select id, length(s) as n, left(s, 1) as first from keyed where id in (1, 8) order by id",
@@ -343,13 +348,76 @@ for (const { name, driver, copies, open } of candidates) {
           generate_series(${20000 + n}::int8, ${20000 + n}) id`)),
     );
     const error = await errorOf(
-      database.transaction((transaction) => transaction.copyIn(KEYED, [good, bad, ...rest])),
+      database.transaction((transaction) =>
+        transaction.copyIn([{ table: KEYED, rows: [good, bad, ...rest] }])
+      ),
     );
     assert.equal(error.code, "23514");
     assert.equal(classify(error).kind, "permanent");
     assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 0n }]);
-    await database.transaction((transaction) => transaction.copyIn(KEYED, [good]));
+    await database.transaction((transaction) =>
+      transaction.copyIn([{ table: KEYED, rows: [good] }])
+    );
     assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 9999n }]);
+  });
+
+  test("copyIn writes to several tables in one go", async () => {
+    await using candidate = await open();
+    const { database } = candidate;
+    await database.execute(KEYED_SQL + "; " + SAMPLE_SQL);
+    const keyed = await tuplesOf("select n::int8 as id, 'x' as s from generate_series(1, 500) n");
+    const sample = await tuplesOf(SAMPLE_SELECT);
+    await database.transaction(async (transaction) => {
+      await transaction.copyIn([]);
+      await transaction.copyIn([
+        { table: KEYED, rows: [keyed] },
+        { table: SAMPLE, rows: [] },
+        { table: SAMPLE, rows: [sample, sample] },
+      ]);
+    });
+    const [rows] = await database.query(
+      `select (select count(*) from keyed) as keyed, (select count(*) from ${SAMPLE.name}) as sample`,
+    );
+    const [{ n }] = await database.query<{ n: bigint }>(
+      `select count(*) as n from (${SAMPLE_SELECT}) as s`,
+    ) as [{ n: bigint }];
+    assert.deepEqual(rows, { keyed: 500n, sample: 2n * n });
+  });
+
+  for (const bad of [0, 1, 2]) {
+    test(`a table refused as number ${bad + 1} of three fails all, and the connection works on`, async () => {
+      await using candidate = await open();
+      const { database } = candidate;
+      await database.execute(KEYED_SQL + "; alter table keyed add check (s <> 'bad')");
+      const copies: Copy[] = [];
+      for (let n = 0; n < 3; n++) {
+        // More than any buffer on the way takes.
+        const rows = await tuplesOf(
+          `select n as id, case when n = ${
+            bad * 100 + 7
+          } then 'bad' else repeat('y', 1 << 16) end as s
+           from generate_series(${n * 100}::int8, ${n * 100 + 49}) n`,
+        );
+        copies.push({ table: KEYED, rows: [rows] });
+      }
+      const error = await errorOf(
+        database.transaction((transaction) => transaction.copyIn(copies)),
+      );
+      assert.equal(error.code, "23514");
+      assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 0n }]);
+      const others = copies.filter((_, n) => n !== bad);
+      await database.transaction((transaction) => transaction.copyIn(others));
+      assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 100n }]);
+    });
+  }
+
+  test("a transaction that asks nothing commits, and one that fails at once rolls back", async () => {
+    await using candidate = await open();
+    const { database } = candidate;
+    assert.equal(await database.transaction(() => Promise.resolve(7)), 7);
+    const failing = database.transaction(() => Promise.reject(new Error("on purpose")));
+    assert.equal((await errorOf(failing)).message, "on purpose");
+    assert.deepEqual(await database.query("select 1 as a"), [{ a: 1 }]);
   });
 
   test("a COPY of text that the server refuses rejects and leaves nothing", async () => {
@@ -358,7 +426,7 @@ for (const { name, driver, copies, open } of candidates) {
     await database.execute(KEYED_SQL);
     const nul = Uint8Array.of(0, 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0x61, 0);
     const error = await errorOf(
-      database.transaction((transaction) => transaction.copyIn(KEYED, [nul])),
+      database.transaction((transaction) => transaction.copyIn([{ table: KEYED, rows: [nul] }])),
     );
     assert.equal(error.code, "22021");
     assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 0n }]);
@@ -372,7 +440,7 @@ for (const { name, driver, copies, open } of candidates) {
     const again = await tuplesOf("select 1::int8 as id, 'x' as s");
     const error = await errorOf(database.transaction(async (transaction) => {
       await transaction.query("insert into keyed values (-1, 'before')");
-      await transaction.copyIn(KEYED, [chunk, again]);
+      await transaction.copyIn([{ table: KEYED, rows: [chunk, again] }]);
     }));
     assert.equal(error.code, "23505");
     assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 0n }]);
@@ -385,7 +453,7 @@ for (const { name, driver, copies, open } of candidates) {
     const chunk = await tuplesOf("select n::int8 as id, 'x' as s from generate_series(1, 100) n");
     const error = await errorOf(
       database.transaction((transaction) =>
-        transaction.copyIn(KEYED, [chunk.subarray(0, chunk.length - 1)])
+        transaction.copyIn([{ table: KEYED, rows: [chunk.subarray(0, chunk.length - 1)] }])
       ),
     );
     if (copies) assert.match(String(error.code), /^22|^08P01$/);
@@ -398,7 +466,7 @@ for (const { name, driver, copies, open } of candidates) {
     const { database } = candidate;
     const chunk = await tuplesOf("select 1::int8 as id, 'x' as s");
     const error = await errorOf(
-      database.transaction((transaction) => transaction.copyIn(KEYED, [chunk])),
+      database.transaction((transaction) => transaction.copyIn([{ table: KEYED, rows: [chunk] }])),
     );
     assert.equal(error.code, "42P01");
     assert.deepEqual(await database.query("select 1 as a"), [{ a: 1 }]);

@@ -67,7 +67,7 @@ export function observed(database: Database): { database: Database; asked: Asked
           (transaction) =>
             run({
               query: observe(transaction),
-              copyIn: (table, rows) => transaction.copyIn(table, rows),
+              copyIn: (copies) => transaction.copyIn(copies),
             }),
           options,
         ),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CopyTable, Row, SqlValue } from "../src/postgres/database.ts";
+import type { Copy, Row, SqlValue } from "../src/postgres/database.ts";
 import type { Session, SessionSource } from "../src/postgres/session.ts";
 import { type Backend, failure, forever, type SimulatedPostgres } from "./simulated_postgres.ts";
 
@@ -102,9 +102,9 @@ export class SimulatedSession implements Session {
   query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
     return this.#ask(() => this.#server.query(this.#backend, sql, parameters));
   }
-  copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
+  copyIn(copies: readonly Copy[]): Promise<void> {
     this.#server.fate.onSent(this, "copy");
-    return this.#ask(() => this.#server.copyIn(this.#backend, table, rows));
+    return this.#ask(() => this.#server.copyIn(this.#backend, copies));
   }
   begin(): Promise<void> {
     return this.#ask(() => this.#server.begin(this.#backend));

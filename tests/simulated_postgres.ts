@@ -7,7 +7,7 @@
  */
 
 import { copiedColumns } from "../src/postgres/copy_format.ts";
-import type { CopyTable, Row, SqlValue } from "../src/postgres/database.ts";
+import type { Copy, CopyTable, Row, SqlValue } from "../src/postgres/database.ts";
 import type { SimulatedSession } from "./simulated_pool.ts";
 
 /** What may happen next, in any order. */
@@ -200,7 +200,11 @@ export class SimulatedPostgres {
     for (const [id, owner] of this.#owners) if (owner === backend) this.#unlock(id);
   }
 
-  async copyIn(backend: Backend, table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
+  async copyIn(backend: Backend, copies: readonly Copy[]): Promise<void> {
+    for (const { table, rows } of copies) await this.#copy(backend, table, rows);
+  }
+
+  async #copy(backend: Backend, table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
     const change = this.#usable(backend);
     for (const chunk of rows) {
       const values = copiedColumns(table, chunk);

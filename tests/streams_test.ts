@@ -126,7 +126,7 @@ const WAITERS = "select pid from pg_locks where locktype = 'advisory' and objid 
   "not granted and database = (select oid from pg_database where datname = current_database())";
 /** Has copied, and waits for its turn to commit. */
 const COPIED = "select from pg_stat_activity where datname = current_database() and " +
-  "state = 'idle in transaction' and query like 'copy%'";
+  "state = 'idle in transaction' and query like '%copy otel_data.spans%'";
 
 Deno.test("a database sink refuses options that make no sense, by name and value", () => {
   const sink = new PostgresSink(

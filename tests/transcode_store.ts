@@ -47,7 +47,7 @@ export class TranscodeStore {
     await this.database.transaction(async (transaction) => {
       for (const rows of this.batch.signals) {
         if (rows.count === 0) continue;
-        await transaction.copyIn(rows.table, [rows.bytes.subarray(0, rows.at)]);
+        await transaction.copyIn([{ table: rows.table, rows: [rows.bytes.subarray(0, rows.at)] }]);
       }
     });
     this.batch.clear();

@@ -63,6 +63,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/session.ts",
       "postgres/callback_session.ts",
       "postgres/client.ts",
+      "postgres/pg_copy.ts",
       "postgres/pg.ts",
       "postgres/folder_lock.ts",
       "postgres/pglite_call.ts",

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { CopyTable, Row, SqlValue } from "./database.ts";
+import type { Copy, Row, SqlValue } from "./database.ts";
 import type { Session } from "./session.ts";
 
 /** A client with statements on their own, and on a transaction `T` where one is given. */
@@ -13,7 +13,7 @@ export interface CallbackClient<T> {
   query(sql: string, parameters: readonly SqlValue[], on?: T): Promise<Row[]>;
   /** When the script fails, no transaction of its own stays open. */
   execute(script: string): Promise<void>;
-  copyIn(table: CopyTable, rows: readonly Uint8Array[], on: T): Promise<void>;
+  copyIn(copies: readonly Copy[], on: T): Promise<void>;
   /** Commits when `run` resolves, rolls back when it rejects, and rejects early when it is lost. */
   transaction(run: (on: T) => Promise<void>): Promise<void>;
   /** Makes the running statement end soon, if the client can. */
@@ -45,10 +45,10 @@ export class CallbackSession<T> implements Session {
     return this.#client.execute(script);
   }
 
-  async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
+  async copyIn(copies: readonly Copy[]): Promise<void> {
     const open = this.#alive();
     if (open === undefined) throw new Error("Cannot copy outside a transaction");
-    await this.#client.copyIn(table, rows, open.on);
+    await this.#client.copyIn(copies, open.on);
   }
 
   async begin(): Promise<void> {

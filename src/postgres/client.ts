@@ -8,7 +8,7 @@
 
 import { type CallbackClient, CallbackSession } from "./callback_session.ts";
 import { columnList, copiedColumns } from "./copy_format.ts";
-import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
+import type { Copy, CopyTable, Database, Row, SqlValue } from "./database.ts";
 import { type Session, SessionDatabase } from "./session.ts";
 import { arrayText, parameterText, parseDecoded, parseValue } from "./values.ts";
 
@@ -44,6 +44,13 @@ export function arrayInsert(
       `from unnest(${parameters.join(", ")}) as copied (${names})`,
     values: columns.map(arrayText),
   };
+}
+
+/** An insert for each chunk, made when it is its turn. */
+function* arrayInserts(copies: readonly Copy[]): Generator<{ sql: string; values: string[] }> {
+  for (const { table, rows } of copies) {
+    for (const chunk of rows) yield arrayInsert(table, copiedColumns(table, chunk));
+  }
 }
 
 /** What we ask of `npm:postgres`: the client itself and its transactions. */
@@ -139,15 +146,8 @@ class PostgresJsClient implements CallbackClient<PostgresJsStatements> {
     });
   }
 
-  async copyIn(
-    table: CopyTable,
-    rows: readonly Uint8Array[],
-    on: PostgresJsStatements,
-  ): Promise<void> {
-    for (const chunk of rows) {
-      const { sql, values } = arrayInsert(table, copiedColumns(table, chunk));
-      await this.query(sql, values, on);
-    }
+  async copyIn(copies: readonly Copy[], on: PostgresJsStatements): Promise<void> {
+    for (const { sql, values } of arrayInserts(copies)) await this.query(sql, values, on);
   }
 
   async transaction(run: (on: PostgresJsStatements) => Promise<void>): Promise<void> {
@@ -264,11 +264,8 @@ class DenoPostgresSession implements Session {
     }
   }
 
-  async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
-    for (const chunk of rows) {
-      const { sql, values } = arrayInsert(table, copiedColumns(table, chunk));
-      await this.query(sql, values);
-    }
+  async copyIn(copies: readonly Copy[]): Promise<void> {
+    for (const { sql, values } of arrayInserts(copies)) await this.query(sql, values);
   }
 
   async begin(): Promise<void> {

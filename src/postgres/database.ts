@@ -62,7 +62,7 @@ export type CopyType =
   | "float8[]"
   | "text[]";
 
-/** A table and the columns of its rows, in the order in which {@linkcode Transaction.copyIn} gets them. */
+/** A table and the columns of its rows, in the order in which {@linkcode Copy} gets them. */
 export interface CopyTable {
   /** Schema-qualified, e.g. `otel_data.spans`. */
   readonly name: string;
@@ -70,16 +70,26 @@ export interface CopyTable {
   readonly columns: readonly CopyColumn[];
 }
 
+/** Rows for a table. */
+export interface Copy {
+  /** What the rows are rows of. */
+  readonly table: CopyTable;
+  /**
+   * Tuples in Postgres' binary COPY format, back to back, any number of whole tuples a chunk, without the
+   * file header and trailer.
+   */
+  readonly rows: readonly Uint8Array[];
+}
+
 /** A connection inside a transaction. */
 export interface Transaction extends Queryable {
   /**
-   * Writes rows by COPY, or by array parameters where the client has no COPY.
+   * Writes rows by COPY, or by array parameters where the client has no COPY: a table after the
+   * other, as far as none is refused.
    *
-   * @param table What the rows are rows of.
-   * @param rows Tuples in Postgres' binary COPY format, back to back, any number of whole tuples a
-   * chunk, without the file header and trailer.
+   * @param copies The rows must not change until it is done.
    */
-  copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void>;
+  copyIn(copies: readonly Copy[]): Promise<void>;
 }
 
 /** A Postgres database. */

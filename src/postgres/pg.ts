@@ -1,5 +1,5 @@
 /**
- * The driver for a Postgres server: `npm:pg` with `npm:pg-copy-streams`.
+ * The driver for a Postgres server: `npm:pg`, with a COPY of our own.
  *
  * @module
  */
@@ -8,10 +8,8 @@ import { Buffer } from "node:buffer";
 import { connect as connectSocket } from "node:net";
 // @ts-types="npm:@types/pg@^8.20.0"
 import { Pool } from "pg";
-// @ts-types="npm:@types/pg-copy-streams@^1.2.5"
-import { from } from "pg-copy-streams";
-import { COPY_HEADER, COPY_TRAILER, copyStatement } from "./copy_format.ts";
-import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
+import type { Copy, Database, Row, SqlValue } from "./database.ts";
+import { PgCopy } from "./pg_copy.ts";
 import { type Session, SessionDatabase, type SessionSource } from "./session.ts";
 import { parameterText, parseValue } from "./values.ts";
 
@@ -173,6 +171,8 @@ async function acquire(pool: PgPool): Promise<Session> {
 
 class PgSession implements Session {
   readonly #client: PgClient;
+  /** What begins the transaction and was not sent yet. */
+  #toBegin = "";
   /** A connection that dies also says so by an event, which must be heard. */
   readonly #onError = () => {};
 
@@ -182,6 +182,7 @@ class PgSession implements Session {
   }
 
   async query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
+    await this.#sendBegin();
     const values = parameters.map(parameterText);
     return (await this.#client.query({ text: sql, values, types: TYPES })).rows;
   }
@@ -196,31 +197,35 @@ class PgSession implements Session {
     }
   }
 
-  async begin(): Promise<void> {
-    await this.#client.query({ text: BEGIN });
+  /** Sent with the first statement: a round trip less. */
+  begin(): Promise<void> {
+    this.#toBegin = BEGIN;
+    return Promise.resolve();
   }
 
   async commit(): Promise<void> {
-    await this.#client.query({ text: "commit" });
+    if (this.#takeBegin() === "") await this.#client.query({ text: "commit" });
   }
 
   async rollback(): Promise<void> {
-    await this.#client.query({ text: "rollback" });
+    if (this.#takeBegin() === "") await this.#client.query({ text: "rollback" });
   }
 
-  async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
-    const { promise: failed, reject } = Promise.withResolvers<never>();
-    const stream = from(copyStatement(table, "stdin"));
-    // Stays for good: it is also told of a connection that dies later.
-    stream.on("error", reject);
-    this.#client.query(stream as unknown as PgQuery);
-    // One chunk at a time: what the stream still holds when the server has refused the COPY, it
-    // would write to the connection it has lost by then.
-    for (const chunk of [COPY_HEADER, ...rows, COPY_TRAILER]) {
-      const written = new Promise<void>((resolve) => stream.write(chunk, () => resolve()));
-      await Promise.race([failed, written]);
-    }
-    await Promise.race([failed, new Promise<void>((resolve) => stream.end(resolve))]);
+  async copyIn(copies: readonly Copy[]): Promise<void> {
+    const copy = new PgCopy(this.#takeBegin(), copies);
+    this.#client.query(copy as unknown as PgQuery);
+    await copy.done;
+  }
+
+  async #sendBegin(): Promise<void> {
+    const text = this.#takeBegin();
+    if (text !== "") await this.#client.query({ text });
+  }
+
+  #takeBegin(): string {
+    const begin = this.#toBegin;
+    this.#toBegin = "";
+    return begin;
   }
 
   /** Asks the server to stop and does not wait for its answer. */

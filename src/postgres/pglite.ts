@@ -11,7 +11,7 @@ import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CallbackSession } from "./callback_session.ts";
 import { copyFile } from "./copy_format.ts";
-import type { CopyTable, Database, Row, SqlValue } from "./database.ts";
+import type { Copy, Database, Row, SqlValue } from "./database.ts";
 import type { PGliteCall, PGliteReply, PGliteRequest } from "./pglite_call.ts";
 import { PGliteClient, type PGliteInstance } from "./pglite_instance.ts";
 import { type Session, SessionDatabase, type SessionSource } from "./session.ts";
@@ -227,10 +227,12 @@ class WorkerSession implements Session {
     await this.#call({ kind: "execute", script });
   }
 
-  async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
-    // The caller writes the next rows where these are.
-    const file = copyFile(rows);
-    await this.#call({ kind: "copyIn", table, file }, [file]);
+  async copyIn(copies: readonly Copy[]): Promise<void> {
+    for (const { table, rows } of copies) {
+      // The caller writes the next rows where these are.
+      const file = copyFile(rows);
+      await this.#call({ kind: "copyIn", table, file }, [file]);
+    }
   }
 
   begin(): Promise<void> {

@@ -6,7 +6,7 @@
 
 import type { CallbackClient } from "./callback_session.ts";
 import { COPY_HEADER, COPY_TRAILER, copyStatement } from "./copy_format.ts";
-import type { CopyTable, Row, SqlValue } from "./database.ts";
+import type { Copy, CopyTable, Row, SqlValue } from "./database.ts";
 import { parameterText, PARSED_TYPES, parseValue } from "./values.ts";
 
 /** What runs statements: an instance of PGlite or a transaction of one. */
@@ -74,14 +74,12 @@ export class PGliteClient implements CallbackClient<PGliteStatements> {
     }
   }
 
-  async copyIn(
-    table: CopyTable,
-    rows: readonly Uint8Array[],
-    on: PGliteStatements = this.#instance,
-  ): Promise<void> {
-    // A real one: the instance may be a proxy that sends it on.
-    const blob = new Blob([COPY_HEADER, ...rows as Uint8Array<ArrayBuffer>[], COPY_TRAILER]);
-    await this.copyBlob(table, blob, on);
+  async copyIn(copies: readonly Copy[], on: PGliteStatements = this.#instance): Promise<void> {
+    for (const { table, rows } of copies) {
+      // A real one: the instance may be a proxy that sends it on.
+      const blob = new Blob([COPY_HEADER, ...rows as Uint8Array<ArrayBuffer>[], COPY_TRAILER]);
+      await this.copyBlob(table, blob, on);
+    }
   }
 
   /** Copies a whole file in binary COPY format. */

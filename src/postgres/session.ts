@@ -7,14 +7,14 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { CopyTable, Database, Row, SqlValue, Transaction } from "./database.ts";
+import type { Copy, Database, Row, SqlValue, Transaction } from "./database.ts";
 
 /** One connection. Its methods are never called while another of them runs, except `cancel`. */
 export interface Session {
   query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]>;
   /** When the script fails, no transaction of its own stays open. */
   execute(script: string): Promise<void>;
-  copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void>;
+  copyIn(copies: readonly Copy[]): Promise<void>;
   begin(): Promise<void>;
   commit(): Promise<void>;
   rollback(): Promise<void>;
@@ -133,8 +133,8 @@ class SessionTransaction implements Transaction {
     }
   }
 
-  async copyIn(table: CopyTable, rows: readonly Uint8Array[]): Promise<void> {
-    await this.#run((session) => session.copyIn(table, rows));
+  async copyIn(copies: readonly Copy[]): Promise<void> {
+    await this.#run((session) => session.copyIn(copies));
   }
 
   end(): void {

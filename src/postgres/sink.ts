@@ -11,7 +11,7 @@
 
 import { classify } from "../retry.ts";
 import type { Batch } from "./batch.ts";
-import type { Database, Transaction } from "./database.ts";
+import type { Copy, Database, Transaction } from "./database.ts";
 import { GRANULE_PARTS } from "./granules.ts";
 import type { Partitions } from "./partitions.ts";
 
@@ -232,11 +232,11 @@ export async function rerouted(attempt: () => Promise<void>): Promise<void> {
 }
 
 async function copy(transaction: Transaction, batch: Batch): Promise<void> {
-  for (const { table, bytes, at, count } of batch.signals) {
-    if (count > 0) await transaction.copyIn(table, [bytes.subarray(0, at)]);
-  }
+  const copies: Copy[] = batch.signals.filter(({ count }) => count > 0)
+    .map(({ table, bytes, at }) => ({ table, rows: [bytes.subarray(0, at)] }));
   const terms = batch.terms();
-  if (terms.length > 0) await transaction.copyIn(GRANULE_PARTS, [terms]);
+  if (terms.length > 0) copies.push({ table: GRANULE_PARTS, rows: [terms] });
+  if (copies.length > 0) await transaction.copyIn(copies);
 }
 
 /** Ends a transaction that was only a trial. */
