@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useAnswer } from "../../frame/answer.ts";
 import type { AttributeList } from "../../frame/answers.ts";
 import { get } from "../../frame/api.ts";
@@ -16,7 +16,8 @@ const LIST = "query-names";
 /** The field; what it offers are attributes of the service. */
 export function QueryField({ service }: { readonly service: string }): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
-  const names = useNames(service);
+  const isEntered = useSignal(false);
+  const names = useNames(service, isEntered.value);
   const offered = useSignal<readonly string[]>([]);
   const at = useSignal(-1);
   const offer = (list: readonly string[]) => {
@@ -32,6 +33,9 @@ export function QueryField({ service }: { readonly service: string }): JSX.Eleme
     // What is typed in full needs no completion.
     offer(found.length === 1 && found[0] === name?.text ? [] : found);
   };
+  useEffect(() => {
+    if (document.activeElement === field.current) look(false);
+  }, [names]);
   const take = (name: string) => {
     const input = field.current!;
     const cursor = input.selectionStart ?? input.value.length;
@@ -69,6 +73,7 @@ export function QueryField({ service }: { readonly service: string }): JSX.Eleme
         title="Fields: service operation kind status duration text; any other name is an attribute. Operators: = != < <= > >= ~ !~ has exists, and or not ( ). The id of a trace opens it"
         maxLength={10_000}
         spellcheck={false}
+        onFocus={() => isEntered.value = true}
         onInput={() => look(false)}
         onKeyDown={press}
         onBlur={() => offer([])}
@@ -93,10 +98,10 @@ export function QueryField({ service }: { readonly service: string }): JSX.Eleme
   );
 }
 
-/** Names of fields, then of attributes as filters write them. */
-function useNames(service: string): readonly string[] {
+/** Names of fields, then of attributes as filters write them: these once somebody wants them. */
+function useNames(service: string, isWanted: boolean): readonly string[] {
   const answer = useAnswer(
-    `${service}\0${rangeKey()}`,
+    isWanted ? `${service}\0${rangeKey()}` : undefined,
     (signal) => get<AttributeList>("/api/attributes", { ...rangeParameters(), service }, signal),
   );
   const attributes = answer.data.value?.attributes;
