@@ -26,6 +26,12 @@ export function Dialog(
         event.preventDefault();
         close?.();
       }}
+      // Browsers let nobody be kept in a dialog by `cancel` alone: it closes at the second Escape.
+      onClose={({ currentTarget }) => {
+        if (!currentTarget.isConnected) return;
+        if (close) close();
+        else currentTarget.showModal();
+      }}
       onClick={(event) => {
         if (event.target === dialog.current) close?.();
       }}
