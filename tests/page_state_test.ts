@@ -62,9 +62,10 @@ const STATES: Readonly<Record<string, State>> = {
 
 /** All that a page shows and says; numbers that tell the present are left out. */
 async function stateOf(page: Page): Promise<unknown> {
-  const text = await page.locator("body").innerText();
+  // All but the dot that tells what arrives.
+  const texts = await page.locator("nav, .menu-place, main").allInnerTexts();
   return {
-    text: text.replace(/\S+( \S+s)? ago|in \S+s\b|[\d.,]+\S*\/s/g, "…"),
+    text: texts.join("\n").replace(/\S+( \S+s)? ago|in \S+s\b|[\d.,]+\S*\/s/g, "…"),
     fields: await page.evaluate(
       `[...document.querySelectorAll("input, select")].map(({ type, checked, value }) =>
         type === "checkbox" ? checked : value)`,
