@@ -149,6 +149,33 @@ browserTest("an error keeps what is shown, and a range without requests says so"
   assert.doesNotMatch(page.url(), /since=2000-01-01T00/);
 });
 
+browserTest(
+  "of many services the first two hundred are listed, until all are asked for",
+  async (open) => {
+    const page = await open(`${collector.url}/logs`);
+    await page.route("**/api/requests?*", async (route) => {
+      const response = await route.fetch();
+      const told = await response.json();
+      const groups = Array.from({ length: 300 }, (_, n) => ({
+        ...told.groups[0],
+        service: `s${n}`,
+        requests: 1_000 - n,
+      }));
+      await route.fulfill({ response, json: { ...told, groups } });
+    });
+    await page.goto(`${collector.url}/services`);
+    await page.getByText("200 of 300 rows.").waitFor();
+    assert.equal((await names(page)).length, 200);
+    await page.getByRole("button", { name: "Show all" }).click();
+    await page.getByText("300 of 300 rows.").waitFor();
+    await page.reload();
+    await page.getByText("300 of 300 rows.").waitFor();
+    assert.equal((await names(page)).at(-1), "s299");
+    await page.getByRole("button", { name: "Show fewer" }).click();
+    await page.getByText("200 of 300 rows.").waitFor();
+  },
+);
+
 browserTest("two hundred services are drawn around one", async (open) => {
   const page = await open(`${collector.url}/logs`);
   await page.route("**/api/service-graph?*", (route) => {

@@ -51,7 +51,7 @@ const STATES: Readonly<Record<string, State>> = {
     shown: ".graph .selected",
   },
   "pipeline: partitions, dead letter": {
-    address: `/pipeline?${RANGE}&partitions=all`,
+    address: `/pipeline?${RANGE}&rows=all&ledgerBy=-accepted`,
     shown: "[aria-label=Accounting] td",
     choose: async (page) => {
       await page.getByRole("button", { name: "Sample" }).first().click();

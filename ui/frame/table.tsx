@@ -4,8 +4,13 @@ import type { ComponentChildren, JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { ColumnHead } from "./column_head.tsx";
 import { widthsOf } from "./column_widths.ts";
+import { count } from "./format.ts";
 import { parameter, setParameters } from "./location.ts";
 import { asBefore, clicked, inOrder, orderOf, type SortedBy } from "./order.ts";
+
+const MOST = 200;
+/** The parameter of the address that says whether all rows are shown. */
+const ROWS = "rows";
 
 /** A column. */
 export interface Column<R> {
@@ -42,17 +47,21 @@ export interface TableProps<R> {
   readonly view?: string;
   /** The key of the row that is chosen. */
   readonly selected?: string;
+  /** Rows that are shown unless the address says all: each is an element of the page. @default {200} */
+  readonly most?: number;
   readonly class?: string;
 }
 
 /** The table. */
 export function Table<R>(props: TableProps<R>): JSX.Element {
-  const { name, label, columns, rowKey, usual = "", selected } = props;
+  const { name, label, columns, rowKey, usual = "", selected, most = MOST } = props;
   const order = orderOf(parameter(props.order) || usual);
-  const rows = useOrder(props);
+  const all = useOrder(props);
+  const isAll = parameter(ROWS) === "all";
+  const rows = isAll ? all : all.slice(0, most);
   const widths = widthsOf(name);
   const setOrder = (text: string) => setParameters({ [props.order]: text === usual ? "" : text });
-  return (
+  const table = (
     <div class={`table-place ${props.class ?? ""}`} tabIndex={0} role="group" aria-label={label}>
       <table
         class="table"
@@ -113,6 +122,18 @@ export function Table<R>(props: TableProps<R>): JSX.Element {
         </tbody>
       </table>
     </div>
+  );
+  if (all.length <= most) return table;
+  return (
+    <>
+      {table}
+      <p role="status">
+        {count(rows.length)} of {count(all.length)} rows.{" "}
+        <button type="button" onClick={() => setParameters({ [ROWS]: isAll ? "" : "all" })}>
+          {isAll ? "Show fewer" : "Show all"}
+        </button>
+      </p>
+    </>
   );
 }
 

@@ -4,7 +4,6 @@ import type { JSX } from "preact";
 import type { Answer } from "../../frame/answer.ts";
 import type { PartitionList } from "../../frame/answers.ts";
 import { bytes, count, time, utc } from "../../frame/format.ts";
-import { parameter, setParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { type Column, Table } from "../../frame/table.tsx";
 
@@ -27,8 +26,6 @@ export function Partitions(
       <h2>Partitions</h2>
       <Panel answer={answer} label="Partitions of the store">
         {({ partitions, hasMorePartitions }) => {
-          const isAll = parameter("partitions") === "all";
-          const shown = isAll ? partitions : partitions.slice(0, SHOWN);
           const rows = partitions.reduce((sum, { rowsEstimate }) => sum + rowsEstimate, 0);
           const size = partitions.reduce((sum, one) => sum + one.bytes, 0);
           return (
@@ -39,19 +36,7 @@ export function Partitions(
                 {retentionDays !== undefined &&
                   `; what is stored is kept for ${retentionDays} days`}.
               </p>
-              <PartitionTable partitions={shown} retentionDays={retentionDays} />
-              {partitions.length > SHOWN && (
-                <p>
-                  {count(shown.length)} of {hasMorePartitions ? "≥" : ""}
-                  {count(partitions.length)}, the latest.{" "}
-                  <button
-                    type="button"
-                    onClick={() => setParameters({ partitions: isAll ? "" : "all" })}
-                  >
-                    {isAll ? "Show fewer" : "Show all"}
-                  </button>
-                </p>
-              )}
+              <PartitionTable partitions={partitions} retentionDays={retentionDays} />
             </>
           );
         }}
@@ -99,6 +84,7 @@ function PartitionTable(
       rows={partitions}
       rowKey={({ name }) => name}
       order="partitionsBy"
+      most={SHOWN}
     />
   );
 }

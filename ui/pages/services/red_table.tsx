@@ -25,10 +25,10 @@ export interface RedTableProps {
 /** The table. */
 export function RedTable(props: RedTableProps): JSX.Element {
   const { counts, title, name, ...common } = props;
-  const max = Math.max(
-    1,
-    ...counts.groups.flatMap(({ steps = [] }) => steps.map((s) => s.requests)),
-  );
+  let max = 1;
+  for (const { steps = [] } of counts.groups) {
+    for (const { requests } of steps) max = Math.max(max, requests);
+  }
   const columns: Column<RequestGroup>[] = [
     { name: "name", head: title, cell: name, by: nameOf, title: nameOf },
     {

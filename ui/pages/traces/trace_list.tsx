@@ -1,7 +1,7 @@
 /** The traces as rows, of which each is a link. */
 
 import type { JSX } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { TraceSummary } from "../../frame/answers.ts";
 import type { Slot } from "../../frame/colors.ts";
 import { count, duration, time, utc } from "../../frame/format.ts";
@@ -39,7 +39,11 @@ export function TraceList(
     document.querySelector<HTMLElement>(".trace-list [aria-current]")
       ?.focus({ preventScroll: true });
   }, [at]);
-  const longestNs = Math.max(1, ...traces.map(({ durationNs }) => Number(durationNs)));
+  // There may be more of them than a function takes arguments.
+  const longestNs = useMemo(
+    () => traces.reduce((longest, { durationNs }) => Math.max(longest, Number(durationNs)), 1),
+    [traces],
+  );
   return (
     <Rows
       class="trace-list"
