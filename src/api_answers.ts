@@ -241,6 +241,9 @@ export const SERVICE_GRAPH = z.strictObject({
   edges: z.array(z.strictObject({
     from: z.string(),
     to: z.string(),
+    kind: z.enum(["call", "link"]).describe(
+      "`call`: spans whose parent is a span of the other service. `link`: links to its spans",
+    ),
     calls: COUNT,
     errors: COUNT,
     p50Ns: NANOS,

@@ -107,7 +107,7 @@ export const API_QUERIES: readonly ApiQuery[] = [
   },
   {
     path: "/api/service-graph",
-    summary: "Which service calls which",
+    summary: "Which service calls which, and which is linked to which",
     parameters: SERVICE_GRAPH_QUERY,
     answer: SERVICE_GRAPH,
     ask: getServiceGraph,

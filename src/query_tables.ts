@@ -93,6 +93,7 @@ const requests: Shown<z.output<typeof REQUEST_COUNTS>["groups"][number]> = (row)
 const serviceGraph: Shown<z.output<typeof SERVICE_GRAPH>["edges"][number]> = (row) => [{
   from: row.from,
   to: row.to,
+  kind: row.kind,
   calls: row.calls,
   errors: row.errors,
   p50: lengthOf(row.p50Ns),

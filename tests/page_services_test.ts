@@ -81,11 +81,11 @@ browserTest("who calls stands left of who is called, and a table says the same",
   for (const [caller, callee] of CALLS) assert.ok(await left(caller) < await left(callee));
   const rows = page.getByRole("group", { name: "Calls" }).locator("tbody tr");
   const told = await rows.evaluateAll((all) =>
-    all.map((row) => [...row.children].slice(0, 3).map((cell) => cell.textContent))
+    all.map((row) => [...row.children].slice(0, 4).map((cell) => cell.textContent))
   );
   assert.deepEqual(
     told.toSorted(),
-    CALLS.map(([caller, callee]) => [caller, callee, String(TRACES)]).toSorted(),
+    CALLS.map(([caller, callee]) => [caller, callee, "call", String(TRACES)]).toSorted(),
   );
   await graph(page).getByRole("button", { name: /^payments 30 calls .*10\.0% errors$/ }).waitFor();
 });
@@ -176,12 +176,46 @@ browserTest(
   },
 );
 
+browserTest("links are drawn beside calls, and the table tells them apart", async (open) => {
+  const page = await open(`${collector.url}/logs`);
+  await page.route("**/api/service-graph?*", (route) => {
+    const edge = (from: string, to: string, kind: string, calls: number) => ({
+      ...{ from, to, kind, calls, errors: 0, p50Ns: "1000", p99Ns: "2000" },
+    });
+    const edges = [
+      edge("shop", "stock", "link", 7_000),
+      edge("shop", "stock", "call", 900),
+      edge("stock", "mail", "link", 20),
+      edge("mail", "shop", "call", 2),
+    ];
+    return route.fulfill({ json: { range: { since: "0", until: "1" }, edges } });
+  });
+  await page.goto(`${collector.url}/services`);
+  await graph(page).waitFor();
+  const titles = await graph(page).locator("g.edge title").allTextContents();
+  assert.deepEqual(titles.toSorted(), [
+    "mail → shop: 2 calls, 0 errors",
+    "shop → stock: 7000 links, 0 errors",
+    "shop → stock: 900 calls, 0 errors",
+    "stock → mail: 20 links, 0 errors",
+  ]);
+  const paths = graph(page).locator("g.edge path");
+  const drawn = await paths.evaluateAll((all) => all.map((one) => one.getAttribute("d")));
+  assert.equal(new Set(drawn).size, 4);
+  assert.equal(await graph(page).locator("g.edge.link").count(), 2);
+  const table = page.getByRole("group", { name: "Calls" });
+  const kinds = await table.locator("tbody td:nth-child(3)").allTextContents();
+  assert.deepEqual(kinds, ["link", "call", "link", "call"]);
+  await graph(page).getByRole("button", { name: "stock 900 calls · 7,000 links" }).waitFor();
+});
+
 browserTest("two hundred services are drawn around one", async (open) => {
   const page = await open(`${collector.url}/logs`);
   await page.route("**/api/service-graph?*", (route) => {
     const edges = Array.from({ length: 200 }, (_, n) => ({
       from: `s${n}`,
       to: `s${n + 1}`,
+      kind: "call",
       calls: n === 7 ? 1_000_000 : 1_000 - n,
       errors: 0,
       p50Ns: "1000",

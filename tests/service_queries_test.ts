@@ -17,9 +17,11 @@ import {
   searchLogs,
   searchTraces,
 } from "../src/query.ts";
+import { encodeRequest } from "../src/otlp.ts";
 import type { LogRecord, Span } from "../src/record.ts";
-import { observed } from "./open_store.ts";
-import { drivers } from "./postgres.ts";
+import { attribute, link, resource, span, traces } from "./one_record.ts";
+import { observed, openStore } from "./open_store.ts";
+import { drivers, type TestDriver } from "./postgres.ts";
 import { END, FIRST, HOUR, LOGS, shopDatabase, SPANS, timeOf, type Told } from "./shop_world.ts";
 
 const stores = new Map<string, Database>();
@@ -170,28 +172,68 @@ for (const [driver, database] of stores) {
     assert.deepEqual(one.groups.map(({ requests }) => requests), [meant.length]);
   });
 
-  Deno.test(`the service graph has the calls between services: ${driver}`, async () => {
+  Deno.test(`the service graph has the calls and the links between services: ${driver}`, async () => {
+    // One without a start is where it arrived.
+    const isNear = ({ record }: Told<Span>) =>
+      timeOf(record) >= RANGE.since - HOUR / 4n && timeOf(record) < RANGE.until + HOUR / 4n;
+    const byId = new Map(
+      SPANS.filter(isNear).map((told) => [`${told.record.traceId} ${told.record.spanId}`, told]),
+    );
     for (const service of [undefined, "cart", "nobody"]) {
       const { edges } = await getServiceGraph(database, { ...RANGE, service });
       const calls = SPANS.filter((told) => within(told)).flatMap((child) => {
-        const parent = SPANS.find(({ record }) =>
-          record.traceId === child.record.traceId && record.spanId === child.record.parentSpanId &&
-          // One without a start is where it arrived.
-          timeOf(record) >= RANGE.since - HOUR / 4n && timeOf(record) < RANGE.until + HOUR / 4n
-        );
-        return parent === undefined || parent.service === child.service
-          ? []
-          : [{ from: parent.service, to: child.service, record: child.record }];
+        const { record: { traceId, parentSpanId, links } } = child;
+        const parent = `${traceId} ${parentSpanId}`;
+        const linked = new Set(links.map((one) => `${one.traceId} ${one.spanId}`));
+        linked.delete(parent);
+        const ids = [[parent, "call"], ...[...linked].map((id) => [id, "link"])] as const;
+        return ids.flatMap(([id, kind]) => {
+          const from = byId.get(id!)?.service;
+          return from === undefined || from === child.service
+            ? []
+            : [{ from, to: child.service, kind, record: child.record }];
+        });
       }).filter(({ from, to }) => service === undefined || from === service || to === service);
-      const expected = [...Map.groupBy(calls, ({ from, to }) => JSON.stringify([from, to]))]
+      const expected = [
+        ...Map.groupBy(calls, ({ from, to, kind }) => JSON.stringify([from, to, kind])),
+      ]
         .map(([key, own]) => {
-          const [from, to] = JSON.parse(key);
+          const [from, to, kind] = JSON.parse(key);
           const { requests, errors, p50Ns, p99Ns } = numbersOf(own.map(({ record }) => record));
-          return { from, to, calls: requests, errors, p50Ns, p99Ns };
+          return { from, to, kind, calls: requests, errors, p50Ns, p99Ns };
         })
-        .sort((a, b) => b.calls - a.calls || byText(a.from, b.from) || byText(a.to, b.to));
+        .sort((a, b) =>
+          b.calls - a.calls || byText(a.from, b.from) || byText(a.to, b.to) ||
+          byText(a.kind, b.kind)
+        );
+      if (service === undefined) {
+        assert.deepEqual(new Set(expected.map(({ kind }) => kind)), new Set(["call", "link"]));
+      }
       assert.deepEqual(edges, expected);
     }
+  });
+
+  Deno.test(`a consumer is linked to the producers of each message of its batch: ${driver}`, async () => {
+    await using store = await openStore(driver as TestDriver);
+    const traceId = (n: number) => String(n).padStart(32, "0");
+    const from = (name: string) => ({ resource: resource([attribute("service.name", name)]) });
+    const sent = (name: string, span: Span) =>
+      store.adapter.write("traces", encodeRequest("traces", traces([span], from(name))));
+    for (let n = 1; n <= 3; n++) {
+      await sent(n === 3 ? "mail" : "shop", span({ traceId: traceId(n), kind: 4 }));
+    }
+    const { spanId } = span();
+    const links = [1, 2, 3].map((n) => link({ traceId: traceId(n), spanId }));
+    await sent(
+      "stock",
+      span({ traceId: traceId(9), kind: 5, links, status: { code: 2, message: "" } }),
+    );
+    await store.adapter.flush();
+    const { edges } = await getServiceGraph(store.database, { since: 0n, until: 2n ** 64n - 1n });
+    assert.deepEqual(
+      edges.map(({ from, to, kind, calls, errors }) => [from, to, kind, calls, errors]),
+      [["shop", "stock", "link", 2, 2], ["mail", "stock", "link", 1, 1]],
+    );
   });
 
   Deno.test(`errors are grouped without what differs in their messages: ${driver}`, async () => {

@@ -15,12 +15,21 @@ import { Dimensions } from "../src/postgres/dimensions.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { migrate } from "../src/postgres/migrate.ts";
-import type { ExportRequests, LogRecord, Metric, Resource, Signal, Span } from "../src/record.ts";
+import type {
+  ExportRequests,
+  LogRecord,
+  Metric,
+  Resource,
+  Signal,
+  Span,
+  SpanLink,
+} from "../src/record.ts";
 import {
   attribute,
   event,
   exemplar,
   gauge,
+  link,
   log,
   logs,
   metrics,
@@ -67,6 +76,19 @@ function id(digits: number): string {
     .join("");
 }
 
+/** What the next span of a trace links to: what took part before it, twice, and what is nowhere. */
+function linksOf(own: readonly Span[], parent: Span | undefined): SpanLink[] {
+  if (SPANS.length % 3 !== 0) return [];
+  const linked = [own.at(-1), own.at(-2), own.at(-2), parent, SPANS.at(-40)?.record]
+    .filter((one) => one !== undefined);
+  return [
+    ...linked.map(({ traceId, spanId }) => link({ traceId, spanId })),
+    link({ spanId: "f".repeat(16) }),
+    link({ traceId: "", spanId: "" }),
+    link({ traceId: "5b8e", spanId: "5b8e" }),
+  ];
+}
+
 /** All spans. */
 export const SPANS: Told<Span>[] = [];
 /** All log records. */
@@ -105,6 +127,7 @@ for (let n = 0; n < 120; n++) {
           ],
         })]
         : [],
+      links: linksOf(own, parent),
       ...failed && { status: { code: 2, message: MESSAGES[next(MESSAGES.length)]! } },
     });
     own.push(record);

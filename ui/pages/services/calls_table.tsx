@@ -3,13 +3,14 @@
 import type { JSX } from "preact";
 import { count } from "../../frame/format.ts";
 import { type Column, Table } from "../../frame/table.tsx";
-import type { ServiceEdge } from "./neighbourhood.ts";
+import { edgeKey, type ServiceEdge } from "./neighbourhood.ts";
 import { durationColumn, Errors } from "./red_table.tsx";
 import { shownName } from "./service_name.tsx";
 
 const COLUMNS: readonly Column<ServiceEdge>[] = [
   serviceColumn("from", "From", ({ from }) => from),
   serviceColumn("to", "To", ({ to }) => to),
+  { name: "kind", head: "Kind", cell: ({ kind }) => kind, by: ({ kind }) => kind },
   {
     name: "calls",
     head: "Calls",
@@ -46,7 +47,7 @@ export function CallsTable({ edges }: { readonly edges: readonly ServiceEdge[] }
       class="calls-table"
       columns={COLUMNS}
       rows={edges}
-      rowKey={({ from, to }) => JSON.stringify([from, to])}
+      rowKey={edgeKey}
       order="callsBy"
     />
   );

@@ -5,7 +5,7 @@ import { useMemo } from "preact/hooks";
 import type { Slot } from "../../frame/colors.ts";
 import { count, percent } from "../../frame/format.ts";
 import { layered, NODE, type Point } from "./layers.ts";
-import { namesOf, type ServiceEdge } from "./neighbourhood.ts";
+import { edgeKey, namesOf, type ServiceEdge } from "./neighbourhood.ts";
 import { shownName } from "./service_name.tsx";
 
 /** Room around it, for outlines. */
@@ -14,6 +14,8 @@ const MARGIN = 8;
 const MAX_CHARACTERS = 20;
 /** With more edges their labels would cover each other. */
 const MAX_LABELS = 40;
+/** How far below calls links are drawn. */
+const LINK_BELOW = 12;
 
 /** Properties of {@linkcode GraphDrawing}. */
 export interface GraphDrawingProps {
@@ -30,13 +32,18 @@ export function GraphDrawing(props: GraphDrawingProps): JSX.Element {
   const { edges, slots, selected, found, choose } = props;
   const names = namesOf(edges);
   // New numbers move nothing.
-  const shape = edges.map(({ from, to }) => JSON.stringify([from, to])).sort().join();
+  const shape = edges.map(edgeKey).sort().join();
   const layout = useMemo(() => {
-    const byName = edges.map(({ from, to }) => ({ from, to }))
-      .sort((a, b) => a.from < b.from ? -1 : a.from > b.from ? 1 : a.to < b.to ? -1 : 1);
+    const byName = edges.map(({ from, to, kind }) => ({
+      from,
+      to,
+      kind,
+      key: edgeKey({ from, to, kind }),
+    }))
+      .sort((a, b) => a.key < b.key ? -1 : 1);
     return layered(byName);
   }, [shape]);
-  const told = new Map(edges.map((edge) => [JSON.stringify([edge.from, edge.to]), edge]));
+  const told = new Map(edges.map((edge) => [edgeKey(edge), edge]));
   const most = Math.max(1, ...edges.map(({ calls }) => calls));
   const width = layout.width + 2 * MARGIN;
   const height = layout.height + 2 * MARGIN;
@@ -67,14 +74,18 @@ export function GraphDrawing(props: GraphDrawingProps): JSX.Element {
           </marker>
         ))}
       </defs>
-      {layout.edges.map(({ edge: { from, to }, points }) => {
-        const edge = told.get(JSON.stringify([from, to]));
+      {layout.edges.map(({ edge: { from, to, kind, key }, points: middle }) => {
+        const edge = told.get(key);
         if (edge === undefined) return null;
+        // Beside the calls between the same two.
+        const points = kind === "link"
+          ? middle.map(({ x, y }) => ({ x, y: y + LINK_BELOW }))
+          : middle;
         const isNear = selected === from || selected === to;
         return (
           <g
-            key={JSON.stringify([from, to])}
-            class={`edge ${edge.errors > 0 ? "failing" : "calls"} ${isNear ? "near" : ""}`}
+            key={key}
+            class={`edge ${kind} ${edge.errors > 0 ? "failing" : "calls"} ${isNear ? "near" : ""}`}
           >
             <title>{callText(edge)}</title>
             <path
@@ -114,15 +125,17 @@ function Node(
   },
 ): JSX.Element {
   const into = edges.filter(({ to }) => to === name);
+  const kinds = (["call", "link"] as const).map((kind) => {
+    const calls = into.reduce((sum, one) => sum + (one.kind === kind ? one.calls : 0), 0);
+    return calls === 0 ? "" : `${count(calls)} ${calls === 1 ? kind : `${kind}s`}`;
+  }).filter((text) => text !== "");
   const calls = into.reduce((sum, one) => sum + one.calls, 0);
   const errors = into.reduce((sum, one) => sum + one.errors, 0);
   const text = shownName(name);
   const isLong = text.length > MAX_CHARACTERS;
   const below = calls === 0
     ? "not called"
-    : `${count(calls)} ${calls === 1 ? "call" : "calls"}${
-      errors === 0 ? "" : ` · ⚠ ${percent(errors, calls)} errors`
-    }`;
+    : `${kinds.join(" · ")}${errors === 0 ? "" : ` · ⚠ ${percent(errors, calls)} errors`}`;
   return (
     <g
       class={`node ${isSelected ? "selected" : ""} ${isFound ? "found" : ""} ${
@@ -165,15 +178,19 @@ function EdgeLabel(
   const at = Math.floor(points.length / 2);
   const [a, b] = [points[at - 1]!, points[at]!];
   return (
-    <text class="edge-label" x={(a.x + b.x) / 2} y={(a.y + b.y) / 2 - 4}>
+    <text
+      class="edge-label"
+      x={(a.x + b.x) / 2}
+      y={(a.y + b.y) / 2 + (edge.kind === "link" ? LINK_BELOW : -4)}
+    >
       {count(edge.calls)}
       {edge.errors > 0 ? ` ⚠${percent(edge.errors, edge.calls)}` : ""}
     </text>
   );
 }
 
-function callText({ from, to, calls, errors }: ServiceEdge): string {
-  return `${shownName(from)} → ${shownName(to)}: ${calls} calls, ${errors} errors`;
+function callText({ from, to, kind, calls, errors }: ServiceEdge): string {
+  return `${shownName(from)} → ${shownName(to)}: ${calls} ${kind}s, ${errors} errors`;
 }
 
 /** A smooth line that leaves and enters sideways. */

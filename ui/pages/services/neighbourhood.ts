@@ -5,6 +5,11 @@ import type { ServiceGraph } from "../../frame/answers.ts";
 /** Calls between two services. */
 export type ServiceEdge = ServiceGraph["edges"][number];
 
+/** Which one it is: between two services there may be calls and links. */
+export function edgeKey({ from, to, kind }: Pick<ServiceEdge, "from" | "to" | "kind">): string {
+  return JSON.stringify([from, to, kind]);
+}
+
 /** More than this nobody can read: then only what is around one service is drawn. */
 export const MAX_NODES = 150;
 
@@ -38,6 +43,7 @@ export interface Part {
  * const edge = (from: string, to: string) => ({
  *   from,
  *   to,
+ *   kind: "call" as const,
  *   calls: 1,
  *   errors: 0,
  *   p50Ns: "1",
