@@ -63,7 +63,7 @@ for (const { name, path, asks, shown } of SIX_PAGES) {
       await page.getByText("Waiting for 3 s.").first().waitFor();
       await shown(page).waitFor();
       while (await cancel.count() > 0) await cancel.first().click();
-      while (!api.aborted.has(asks)) await page.waitForTimeout(20);
+      await until(() => api.aborted.has(asks));
       await page.getByRole("alert").getByText("Cancelled").first().waitFor();
       await page.getByText("What is shown is from before.").first().waitFor();
       await shown(page).waitFor();
@@ -76,11 +76,11 @@ for (const { name, path, asks, shown } of SIX_PAGES) {
 
       api.mode = "answers";
       const retry = page.getByRole("button", { name: "Retry" });
-      while (await retry.count() > 0) {
+      await until(async () => {
         // It may be gone by itself: some pages ask again without being told to.
-        await retry.first().click({ timeout: 1_000 }).catch(() => {});
-      }
-      await page.getByRole("alert").first().waitFor({ state: "detached" });
+        if (await retry.count() > 0) await retry.first().click({ timeout: 500 }).catch(() => {});
+        return await page.getByRole("alert").count() === 0;
+      });
       await shown(page).waitFor();
     },
   );
@@ -98,6 +98,15 @@ browserTest("what was cancelled is not asked again by itself", async (open) => {
   await page.waitForTimeout(5_000);
   assert.equal(await page.evaluate(ASKED), before);
 });
+
+/** Waits until it is so; no longer than tests wait for anything. */
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + 30_000;
+  while (!await isSo()) {
+    assert.ok(Date.now() < endMs, `It has not come to: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 /** How many questions to the pipeline's numbers have ended. */
 const ASKED = `performance.getEntriesByName(location.origin + "/api/stats").length`;

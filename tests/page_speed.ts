@@ -6,34 +6,32 @@
 
 import type { Page } from "playwright-core";
 
-/** Tells, in ms of the page's clock, when something was first painted. */
-const WATCH = (selector: string) =>
-  `window.paintedMs = new Promise((resolve) => {
-    const look = () => {
-      if (document.querySelector(${JSON.stringify(selector)}) === null) return;
-      observer.disconnect();
-      // A task after a frame is behind its painting.
-      requestAnimationFrame(() => setTimeout(() => resolve(performance.now())));
-    };
-    const observer = new MutationObserver(look);
-    observer.observe(document, { childList: true, subtree: true });
-    look();
-  })`;
-
 /**
- * Opens a page and tells how many ms after the last byte of an answer what it shows was painted.
+ * Does something to a page that is there, and tells how many ms after the last byte of the answer to it
+ * what it shows was painted.
  *
  * @param asks The path of the API.
- * @param selector What is there once the answer is drawn.
+ * @param isDrawn What is true of the document once the answer is drawn, and not before: JavaScript.
  */
 export async function drawnAfterMs(
   page: Page,
-  url: string,
   asks: string,
-  selector: string,
+  isDrawn: string,
+  act: () => Promise<void>,
 ): Promise<number> {
-  await page.addInitScript(WATCH(selector));
-  await page.goto(url);
+  await page.evaluate(`{
+    performance.clearResourceTimings();
+    window.paintedMs = new Promise((resolve) => {
+      const observer = new MutationObserver(() => {
+        if (!(${isDrawn})) return;
+        observer.disconnect();
+        // A task after a frame is behind its painting.
+        requestAnimationFrame(() => setTimeout(() => resolve(performance.now())));
+      });
+      observer.observe(document, { childList: true, subtree: true });
+    });
+  }`);
+  await act();
   return await page.evaluate<number>(
     `window.paintedMs.then((painted) => painted - Math.min(
       ...performance.getEntriesByType("resource")
