@@ -79,6 +79,8 @@ for (const { name, path, asks, shown } of SIX_PAGES) {
       await until(async () => {
         // It may be gone by itself: some pages ask again without being told to.
         if (await retry.count() > 0) await retry.first().click({ timeout: 500 }).catch(() => {});
+        // What was asked again has time to be answered.
+        await page.waitForTimeout(1_000);
         return await page.getByRole("alert").count() === 0;
       });
       await shown(page).waitFor();

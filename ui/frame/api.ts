@@ -91,7 +91,8 @@ export async function refusalOf(
 async function send(url: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, init);
+    // Nothing is kept of answers; and a question does not wait for the same one that hangs.
+    response = await fetch(url, { ...init, cache: "no-store" });
   } catch (cause) {
     init.signal.throwIfAborted();
     throw new ApiError(0, "The collector does not answer: is it still running?", undefined, {
