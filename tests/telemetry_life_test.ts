@@ -148,6 +148,8 @@ Deno.test("signals can be off, and what was registered is taken back at the end"
 });
 
 const PROGRAM = fileURLToPath(new URL("./fixtures/exporting_program.ts", import.meta.url));
+/** Less than an idle connection to the database is kept, in milliseconds. */
+const IDLE_CONNECTION_MS = 28_000;
 const WHOLE = { spans: 2_000, children: 1_000, logs: 1, orders: 1 };
 
 for (const [how, code] of [["shutdown", 0], ["SIGTERM", 143], ["SIGINT", 130]] as const) {
@@ -173,3 +175,20 @@ for (const [how, code] of [["shutdown", 0], ["SIGTERM", 143], ["SIGINT", 130]] a
     assert.deepEqual(await storedIn(database.url), { ...WHOLE, logs: 0 });
   });
 }
+
+test("idle connections keep no program alive that has nothing left to do, and it loses nothing", async () => {
+  await using database = await testDatabase("postgres");
+  await using destination = await misbehavingServer();
+  const late = AbortSignal.timeout(IDLE_CONNECTION_MS);
+  const { code, signal, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "--allow-net", "--allow-env", PROGRAM]
+      .concat("unload", database.url),
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: destination.url },
+    stdin: "null",
+    signal: late,
+  }).output();
+  assert.deepEqual([code, signal], [0, null], new TextDecoder().decode(stderr));
+  assert.equal(late.aborted, false);
+  assert.deepEqual(sentTo(destination), WHOLE);
+  assert.deepEqual(await storedIn(database.url), { ...WHOLE, logs: 0 });
+});

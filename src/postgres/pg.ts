@@ -112,6 +112,8 @@ function ownPool(url: string, options: PgOptions): SessionSource {
     max: options.maxConnections ?? MAX_CONNECTIONS,
     connectionTimeoutMillis: connectTimeoutMs,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    // A program with nothing else to do ends.
+    allowExitOnIdle: true,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     // By statement, because poolers refuse unknown settings in the startup packet.
