@@ -115,6 +115,14 @@ export interface HandlerOptions {
    * @default {undefined} None
    */
   readonly host?: string | undefined;
+  /**
+   * What stands before every path, where this is a part of your own server: with `/otel`, spans are
+   * taken at `/otel/v1/traces` and `/otel/healthz` tells of health. It goes without a `page`, which has
+   * to be at the root.
+   *
+   * @default {""} Nothing
+   */
+  readonly prefix?: string | undefined;
   /** What bounds the bodies. @default {new RequestBodies()} */
   readonly bodies?: RequestBodies;
   /**
@@ -167,6 +175,11 @@ const optionsSchema = z.strictObject({
     'must be an origin such as "https://example.org", or "*"',
   ).optional(),
   host: z.string().min(1).optional(),
+  // As a URL has it: nothing that is encoded, no "." and no "..".
+  prefix: z.union([
+    z.literal(""),
+    z.string().regex(/^(\/[\w~-][\w.~-]*)+$/, 'must be a path such as "/otel"'),
+  ], 'must be a path such as "/otel"').optional(),
   bodies: z.instanceof(RequestBodies).optional(),
   admin: methods("query", "maintain").optional(),
   database: z.custom((value) => typeof value === "function", "must be a function").optional(),
@@ -228,6 +241,27 @@ const RPC_INTERNAL = 13;
  * assert.equal(response.status, 200);
  * assert.deepEqual(await response.json(), {});
  * ```
+ *
+ * @example A part of your own server
+ * ```ts
+ * import { handler } from "@oneiric/otel-storage/server";
+ * import assert from "node:assert/strict";
+ *
+ * const telemetry = handler({
+ *   store: {
+ *     room: async () => {},
+ *     write: async () => ({ rejected: 0, message: "" }),
+ *     health: async () => ({ ok: true }),
+ *   },
+ *   prefix: "/otel",
+ * });
+ * await using server = Deno.serve({ port: 0, onListen() {} }, (request, info) =>
+ *   new URL(request.url).pathname.startsWith("/otel/")
+ *     ? telemetry(request, info)
+ *     : new Response("the shop"));
+ * const response = await fetch(`http://localhost:${server.addr.port}/otel/healthz`);
+ * assert.deepEqual(await response.json(), { status: "ok" });
+ * ```
  */
 export function handler(
   options: HandlerOptions,
@@ -243,6 +277,12 @@ export function handler(
       },
     );
   }
+  if (options.prefix && options.page !== undefined) {
+    throw new RangeError(
+      `Cannot create a handler with 'prefix': '${options.prefix}' (a page has to be at the root: ` +
+        "leave one of them out)",
+    );
+  }
   const server = new Server(options);
   return (request, info) => server.answer(request, info);
 }
@@ -251,6 +291,7 @@ class Server {
   readonly #options: HandlerOptions;
   readonly #guard: RequestGuard;
   readonly #bodies: RequestBodies;
+  readonly #prefix: string;
   readonly #routes: ReadonlyMap<string, Route>;
   /** Those whose last part is a parameter, by what stands before it. */
   readonly #parameterized: ReadonlyMap<string, Route>;
@@ -259,6 +300,7 @@ class Server {
     this.#options = options;
     this.#guard = new RequestGuard(options);
     this.#bodies = options.bodies ?? new RequestBodies();
+    this.#prefix = options.prefix ?? "";
     this.#routes = new Map(this.#routesFor(options.admin));
     this.#parameterized = new Map(
       [...this.#routes].filter(([path]) => path.endsWith("}"))
@@ -287,7 +329,7 @@ class Server {
   }
 
   async answer(request: Request, info: ConnectionInfo | undefined): Promise<Response> {
-    const path = URL.parse(request.url)?.pathname;
+    const path = this.#pathOf(request);
     const route = path === undefined ? undefined : this.#routeOf(path);
     let response: Response;
     try {
@@ -304,6 +346,15 @@ class Server {
     return response;
   }
 
+  /** Behind the prefix: empty for one that is not ours, undefined where the URL is none. */
+  #pathOf(request: Request): string | undefined {
+    const path = URL.parse(request.url)?.pathname;
+    if (path === undefined || path.startsWith(`${this.#prefix}/`)) {
+      return path?.slice(this.#prefix.length);
+    }
+    return "";
+  }
+
   /** A last part that no path has may be a parameter. */
   #routeOf(path: string): Route | undefined {
     return this.#routes.get(path) ?? this.#parameterized.get(path.slice(0, path.lastIndexOf("/")));
@@ -315,7 +366,7 @@ class Server {
     info: ConnectionInfo | undefined,
   ): Promise<Response> {
     if (route === undefined) {
-      const paths = [...this.#routes.keys()].join(", ");
+      const paths = [...this.#routes.keys()].map((path) => this.#prefix + path).join(", ");
       throw new RequestError(404, `Cannot find the path: there are ${paths}`);
     }
     if (!route.methods.includes(request.method)) {

@@ -151,6 +151,54 @@ Deno.test("an unknown path gets 404 and another method 405 with Allow", async ()
   assert.equal((await ask({ path: "/healthz" })).headers.get("allow"), "GET, HEAD");
 });
 
+Deno.test("under a prefix every path is behind it, and none without it", async () => {
+  const prefix = "/otel/v1.0";
+  const store = fakeStore();
+  const admin = {
+    query: () => Promise.resolve({ lines: ['{"a":1}'], truncated: false }),
+    maintain: () => Promise.resolve({}),
+  };
+  const asked: string[] = [];
+  const database = () => {
+    asked.push("database");
+    return Promise.reject(new Error("none is there"));
+  };
+  const answer = handler({ store, prefix, admin, database });
+  const status = async (path: string, method = "POST") => {
+    const body = '{"sql":"select 1"}';
+    const request = sent({ path, method, ...path.endsWith("/query") && { body } });
+    return (await answer(request, { remoteAddr: { transport: "unix" } })).status;
+  };
+  for (const path of ["/v1/traces", "/v1/logs", "/v1/metrics", "/v1/logs?a=/x#y", "/api/query"]) {
+    assert.equal(await status(prefix + path), 200, path);
+  }
+  assert.deepEqual(store.written.map(({ signal }) => signal), [
+    "traces",
+    "logs",
+    "metrics",
+    "logs",
+  ]);
+  assert.equal(await status(`${prefix}/readyz`, "GET"), 200);
+  assert.equal(await status(`${prefix}/v1/logs`, "GET"), 405);
+  // The last part of the path is the id of a trace.
+  const tracePath = `/api/traces/${"ab".repeat(16)}`;
+  assert.equal(await status(prefix + tracePath, "GET"), 500);
+  assert.deepEqual(asked, ["database"]);
+  const others = ["", "/", "/v1/logs", `${prefix}v1/logs`, `${prefix}${prefix}/v1/logs`, prefix]
+    .concat("/otel/v1/logs", "/OTEL/v1.0/v1/logs", `/x${prefix}/v1/logs`, "/otel/v1x0/v1/logs");
+  for (const path of others) assert.equal(await status(path), 404, path);
+  for (const path of ["/healthz", tracePath, "/api/query"]) {
+    assert.equal(await status(path, "GET"), 404, path);
+  }
+  assert.equal(store.written.length, 4);
+  const [, , message] = await statusOf(await ask({ path: "/v1/logs" }, { prefix: "/otel" }));
+  assert.equal(
+    message,
+    "Cannot find the path: there are /otel/v1/traces, /otel/v1/logs, /otel/v1/metrics, " +
+      "/otel/healthz, /otel/readyz",
+  );
+});
+
 Deno.test("a wrong content type or encoding gets 415 before there was room", async () => {
   const store = fakeStore({ room: () => assert.fail("asked for room") });
   const answer = handler({ store });
@@ -498,6 +546,16 @@ Deno.test("an invalid option is refused by name and value, a token by name alone
     ],
     [{ store, token: "s3 cret" }, "'token': … (must be printable ASCII without spaces)"],
     [{ store, token: "" }, "'token': … (must be printable ASCII without spaces)"],
+    ...["otel", "/", "/otel/", "//otel", "/..", "/otel/.", "/a b", "/%6f", "/otel?a"].map((
+      prefix,
+    ): [Record<string, unknown>, string] => [
+      { store, prefix },
+      `'prefix': '${prefix}' (must be a path such as "/otel")`,
+    ]),
+    [
+      { store, prefix: "/otel", page: { document: "", files: [] }, token: "s3cret" },
+      "'prefix': '/otel' (a page has to be at the root: leave one of them out)",
+    ],
     [{ store, onError: 1 }, "'onError': 1 (must be a function)"],
     [{ store, admin: {} }, "'admin': {} (must have the methods query, maintain)"],
     [{ store, tokn: "s3cret" }, "'options': … (Unrecognized key: \"tokn\")"],
