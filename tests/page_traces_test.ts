@@ -142,11 +142,12 @@ browserTest("columns sort the list and can be made wider; a reload keeps both", 
     const page = await open(`${url}/traces`);
     await rowsOf(page, 3);
     const head = (name: string) => page.getByRole("button", { name: new RegExp(`^${name}`) });
-    const areInOrder = (operations: string) =>
-      page.waitForFunction(
-        `[...document.querySelectorAll("a.trace-row .trace-name")]
-          .map(({ innerText }) => innerText.at(-1)).join("") === "${operations}"`,
-      );
+    const areInOrder = async (operations: string) => {
+      for (const [at, operation] of [...operations].entries()) {
+        const row = page.locator("a.trace-row").nth(at);
+        await row.filter({ hasText: `shop: ${operation}` }).waitFor();
+      }
+    };
     for (
       const [name, sort, operations] of [
         ["Duration", "slowest", "acb"],
