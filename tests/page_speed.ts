@@ -30,6 +30,8 @@ export async function drawnAfterMs(
       });
       observer.observe(document, { childList: true, subtree: true });
     });
+    // The promise is not what is waited for here.
+    undefined;
   }`);
   await act();
   return await page.evaluate<number>(
