@@ -38,7 +38,7 @@ const BATCH = 512;
 const ROUTES = ["/", "/orders", "/orders/:id", "/cart", "/checkout", "/login", "/search"];
 
 /** Spans as a web server makes them. */
-function spansOf(count: number): ReadableSpan[] {
+export function spansOf(count: number): ReadableSpan[] {
   const ended: ReadableSpan[] = [];
   const collecting: SpanProcessor = {
     onStart() {},
