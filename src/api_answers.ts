@@ -302,6 +302,21 @@ export const METRIC_ANSWER = z.strictObject({
   })),
 });
 
+/** Of {@linkcode countBuckets}. */
+export const BUCKET_COUNTS = z.strictObject({
+  range: RANGE,
+  stepMs: COUNT,
+  metrics: z.array(z.strictObject({
+    metric: z.strictObject(METRIC_DESCRIPTOR),
+    buckets: z.array(z.strictObject({ above: NUMBER, upTo: NUMBER })).describe(
+      "The same in all windows, ascending",
+    ),
+    steps: z.array(z.strictObject({ since: NANOS, counts: z.array(NUMBER) })).describe(
+      "Windows of which something is known; counts are by bucket",
+    ),
+  })),
+});
+
 /** Of {@linkcode findExemplars}. */
 export const FOUND_EXEMPLARS = z.strictObject({
   range: RANGE,

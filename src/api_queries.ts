@@ -7,6 +7,7 @@
 import type { z } from "zod";
 import {
   ATTRIBUTE_LIST,
+  BUCKET_COUNTS,
   ERROR_GROUPS,
   FOUND_EXEMPLARS,
   LOG_COUNTS,
@@ -27,8 +28,10 @@ import { readTrace, TRACE_PARAMETERS, traceText } from "./api_trace.ts";
 import type { Database } from "./postgres/database.ts";
 import {
   ATTRIBUTE_SEARCH,
+  BUCKET_QUERY,
   COMPARE_QUERY,
   compareTraces,
+  countBuckets,
   countLogs,
   countRequests,
   ERROR_QUERY,
@@ -175,6 +178,13 @@ export const API_QUERIES: readonly ApiQuery[] = [
     parameters: METRIC_QUERY,
     answer: METRIC_ANSWER,
     ask: queryMetric,
+  },
+  {
+    path: "/api/metric-buckets",
+    summary: "How many measurements of a histogram there were of which size, window by window",
+    parameters: BUCKET_QUERY,
+    answer: BUCKET_COUNTS,
+    ask: countBuckets,
   },
   {
     path: "/api/exemplars",

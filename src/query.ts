@@ -131,6 +131,15 @@ export {
   queryMetric,
 } from "./query/metric.ts";
 export {
+  type Bucket,
+  BUCKET_QUERY,
+  type BucketCounts,
+  type BucketQuery,
+  type BucketStep,
+  countBuckets,
+  type MetricBuckets,
+} from "./query/metric_buckets.ts";
+export {
   type ListedMetric,
   listMetrics,
   METRIC_SEARCH,

@@ -6,6 +6,7 @@
 
 import type { z } from "zod";
 import type {
+  BUCKET_COUNTS,
   ERROR_GROUPS,
   FOUND_EXEMPLARS,
   LOG_COUNTS,
@@ -32,12 +33,20 @@ type Traces = Shown<z.output<typeof TRACE_PAGE>["traces"][number]>;
 type MetricRow = z.output<typeof METRIC_ANSWER>["metrics"][number];
 /** A series of a metric, which says whose it is. */
 type SeriesRow = Omit<MetricRow, "series"> & MetricRow["series"][number];
+type BucketsOf = z.output<typeof BUCKET_COUNTS>["metrics"][number];
+/** What is in a bucket in a window. */
+type BucketRow =
+  & Pick<BucketsOf, "metric">
+  & Omit<BucketsOf["steps"][number], "counts">
+  & BucketsOf["buckets"][number]
+  & { readonly count: number | string };
 
 /** Longer numbers are cut to this, as a terminal is no place to compute from. */
 const DIGITS = 6;
 
 /**
- * The objects of an answer: its list. Of a metric its series, each with what is said of the metric.
+ * The objects of an answer: its list. Of a metric its series, each with what is said of the metric; of
+ * buckets each of each window that holds something.
  *
  * @param answer As its schema describes it.
  */
@@ -46,6 +55,15 @@ export function rowsOf(ask: string, answer: unknown): unknown[] {
     const { metrics } = answer as z.output<typeof METRIC_ANSWER>;
     return metrics.flatMap(({ series, ...metric }) =>
       series.map((one): SeriesRow => ({ ...metric, ...one }))
+    );
+  }
+  if (ask === "metric-buckets") {
+    const { metrics } = answer as z.output<typeof BUCKET_COUNTS>;
+    return metrics.flatMap(({ metric, buckets, steps }) =>
+      steps.flatMap(({ since, counts }) =>
+        buckets.map((bucket, n): BucketRow => ({ metric, since, ...bucket, count: counts[n]! }))
+          .filter(({ count }) => count !== 0)
+      )
     );
   }
   return Object.values(answer as Record<string, unknown>).find(Array.isArray) ?? [];
@@ -152,6 +170,14 @@ const metric: Shown<SeriesRow> = (row) => {
   }));
 };
 
+const metricBuckets: Shown<BucketRow> = (row) => [{
+  time: timeOf(row.since),
+  above: numberOf(row.above),
+  "up to": numberOf(row.upTo),
+  unit: row.metric.unit,
+  count: numberOf(row.count),
+}];
+
 const exemplars: Shown<z.output<typeof FOUND_EXEMPLARS>["exemplars"][number]> = (row) => [{
   time: timeOf(row.time),
   value: row.value === undefined ? "" : numberOf(row.value),
@@ -183,6 +209,7 @@ const SHOWN: Readonly<Record<string, Shown<any>>> = {
   "log-counts": logCounts,
   metrics,
   metric,
+  "metric-buckets": metricBuckets,
   exemplars,
   partitions,
 };

@@ -134,6 +134,7 @@ const QUESTIONS: Record<string, string[]> = {
     `/api/metrics/latency?${RANGE}&stepMs=3600000&function=max&groupBy=service&groupBy=resource.a`,
   ],
   "/api/partitions": ["/api/partitions", "/api/partitions?signal=logs&limit=1"],
+  "/api/metric-buckets": [`/api/metric-buckets?metric=size&${RANGE}&stepMs=3600000`],
   "/api/exemplars": [`/api/exemplars?metric=latency&${RANGE}`],
 };
 const TAIL = "/api/logs/tail";

@@ -210,3 +210,30 @@ export function exponentialQuantileOf(q: number, buckets: ByBucket, scale: numbe
   }
   return NaN;
 }
+
+/** What a series of explicit-bounds histograms has measured in a window, as histograms. */
+export function growths(one: OracleSeries, window: Window): Cumulative[] {
+  return grown(one, window, cumulativeOf, together);
+}
+
+/** The same of exponential ones, by the buckets of a scale. */
+export function exponentialGrowths(one: OracleSeries, window: Window, scale: number): ByBucket[] {
+  return grown(one, window, (point) => byBucketOf(point, scale), sumOf);
+}
+
+function grown<T>(
+  one: OracleSeries,
+  window: Window,
+  read: (point: OracleSeries["points"][number]) => T,
+  combine: (parts: T[], signs: number[]) => T,
+): T[] {
+  const inWindow = within(one, window);
+  if (one.temporality === 1) return inWindow.map(read);
+  return inWindow.flatMap((point) => {
+    const previous = one.points[one.points.indexOf(point) - 1];
+    if (previous === undefined) return [];
+    return point.startTimeUnixNano > previous.startTimeUnixNano
+      ? [read(point)]
+      : [combine([read(point), read(previous)], [1, -1])];
+  });
+}

@@ -10,10 +10,9 @@ import {
   queryMetric,
 } from "../src/query.ts";
 import {
-  byBucketOf,
-  type Cumulative,
-  cumulativeOf,
+  exponentialGrowths,
   exponentialQuantileOf,
+  growths,
   numbersOf,
   type OracleSeries,
   oracleSeries,
@@ -360,31 +359,5 @@ for (const [driver, database] of stores) {
     });
     const [avg] = await ask(database, { metric: "old.latency", function: "avg", groupBy: [] });
     assert.ok(avg!.series[0]!.points.every(({ value }) => value === 2));
-  });
-}
-
-/** What a series of explicit-bounds histograms has measured in a window, as histograms. */
-function growths(one: OracleSeries, window: Window): Cumulative[] {
-  return grown(one, window, cumulativeOf, together);
-}
-
-function exponentialGrowths(one: OracleSeries, window: Window, scale: number) {
-  return grown(one, window, (point) => byBucketOf(point, scale), sumOf);
-}
-
-function grown<T>(
-  one: OracleSeries,
-  window: Window,
-  read: (point: OracleSeries["points"][number]) => T,
-  combine: (parts: T[], signs: number[]) => T,
-): T[] {
-  const inWindow = within(one, window);
-  if (one.temporality === 1) return inWindow.map(read);
-  return inWindow.flatMap((point) => {
-    const previous = one.points[one.points.indexOf(point) - 1];
-    if (previous === undefined) return [];
-    return point.startTimeUnixNano > previous.startTimeUnixNano
-      ? [read(point)]
-      : [combine([read(point), read(previous)], [1, -1])];
   });
 }

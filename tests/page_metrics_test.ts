@@ -161,34 +161,76 @@ browserTest("an exemplar is a dot at its value that opens its span", async (open
   await page.waitForURL(new RegExp(`/traces/${TRACE_ID}\\?span=${SPAN_ID}`));
 });
 
-browserTest(
-  "a heat map shows how many there were of which size, and a box its traces",
-  async (open) => {
-    const page = await open(collector.url + HISTOGRAM);
-    const map = page.getByRole("img", { name: /^Heat map of sizes from/ });
-    await map.waitFor();
-    assert.match(
-      (await map.getAttribute("aria-label"))!,
-      /^Heat map of sizes from .+ to 5\.00s, at most \d+ in a cell$/,
-    );
-    const drawn: number = await page.evaluate(`(() => {
-      const canvas = document.querySelector(".heat canvas");
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      return data.filter((value, at) => at % 4 === 3 && value > 0).length / (data.length / 4);
-    })()`);
-    // 40 of 60 minutes.
-    assert.ok(drawn > 0.3 && drawn < 0.7, `${drawn}`);
-    const box = (await map.boundingBox())!;
-    await page.mouse.move(box.x + box.width * 0.4, box.y + box.height * 0.05);
-    await page.mouse.down();
-    await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.3, { steps: 4 });
-    await page.mouse.up();
-    await page.waitForURL(/\/traces\?/);
-    const { since, until, min, max } = Object.fromEntries(new URL(page.url()).searchParams);
-    assert.ok(Math.abs(Number(BigInt(until!) - BigInt(since!)) / 1e9 - 360) < 10);
-    assert.ok(parseFloat(min!) > 200 && parseFloat(max!) < 5_000, `${min} to ${max}`);
-  },
-);
+browserTest("a heat map shows what each bucket holds, and a box the traces in it", async (open) => {
+  const page = await open(collector.url + HISTOGRAM);
+  const map = page.getByRole("img", { name: /^Heat map of sizes/ });
+  await map.waitFor();
+  // The last bucket is empty, and so is not there: six rows.
+  assert.match(
+    (await map.getAttribute("aria-label"))!,
+    /^Heat map of sizes, up to 10\.0ms at the foot, 1\.00s to 5\.00s at the top, at most 100 in/,
+  );
+  const legend = page.locator(".heat-step");
+  assert.deepEqual(await legend.allInnerTexts(), ["0", "1", "3", "5", "10", "22", "47"]);
+  // 100 of the service each minute, and of the other one: of 200 there are 20 up to 0.01, 100 up to
+  // 0.05, 40 up to 0.1, 20 up to 0.5, 10 up to 1 and 10 up to 5.
+  const levels = await legend.locator("i").evaluateAll((steps) =>
+    steps.map((step) => step.ownerDocument.defaultView!.getComputedStyle(step).backgroundColor)
+  );
+  const drawn = await page.evaluate<string[]>(`(() => {
+    const canvas = document.querySelector(".heat canvas");
+    const at = (y) => {
+      const x = Math.round(canvas.width * 0.5);
+      const [r, g, b, a] = canvas.getContext("2d").getImageData(x, Math.round(y), 1, 1).data;
+      return a === 0 ? "none" : \`rgb(\${r}, \${g}, \${b})\`;
+    };
+    return [0, 1, 2, 3, 4, 5].map((row) => at(canvas.height * (1 - (row + 0.5) / 6)));
+  })()`);
+  assert.deepEqual(
+    drawn,
+    [20, 100, 40, 20, 10, 10].map((count) =>
+      levels[[0, 1, 3, 5, 10, 22, 47].findLastIndex((least) => count >= least)]
+    ),
+  );
+  const corner = await page.evaluate<number>(
+    'document.querySelector(".heat canvas").getContext("2d").getImageData(2, 2, 1, 1).data[3]',
+  );
+  // Nothing was measured in the first minutes: what is behind shows.
+  assert.equal(corner, 0);
+
+  const heat = page.getByRole("region", { name: "Heat map" });
+  await heat.getByText("As a table").click();
+  const sums = heat.getByRole("group", { name: "Measurements by size" }).getByRole("row");
+  assert.deepEqual(
+    (await sums.allInnerTexts()).slice(1).map((text) => text.split("\t").slice(0, 2)),
+    [
+      ["1.00s to 5.00s", "400"],
+      ["500ms to 1.00s", "400"],
+      ["100ms to 500ms", "800"],
+      ["50.0ms to 100ms", "1,600"],
+      ["10.0ms to 50.0ms", "4,000"],
+      ["up to 10.0ms", "800"],
+    ],
+  );
+  const box = (await map.boundingBox())!;
+  await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 5.5 / 6);
+  await heat.getByText(/^\d\d:\d\d:\d\d, up to 10\.0ms: 20$/).waitFor();
+
+  // From the middle of the second row from the top to that of the third.
+  await page.mouse.move(box.x + box.width * 0.4, box.y + box.height * 1.5 / 6);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 2.5 / 6, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(/\/traces\?/);
+  const { since, until, min, max } = Object.fromEntries(new URL(page.url()).searchParams);
+  assert.ok(Math.abs(Number(BigInt(until!) - BigInt(since!)) / 1e9 - 360) < 10);
+  assert.deepEqual([min, max], ["100ms", "1000ms"]);
+  await page.goBack();
+  await heat.getByText("As a table").click();
+  await heat.getByRole("row", { name: "up to 10.0ms" }).getByRole("link").click();
+  await page.waitForURL(/\/traces\?.*max=10ms/);
+  assert.equal(new URL(page.url()).searchParams.get("min"), null);
+});
 
 browserTest("dragging over a chart zooms, and Backspace undoes it", async (open) => {
   const page = await open(`${collector.url}/charts?metric=memory.used&type=gauge&unit=By`);

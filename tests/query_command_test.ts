@@ -43,6 +43,7 @@ const ASKED: Record<string, string[]> = {
   "log-counts": RANGE,
   metrics: RANGE,
   metric: ["latency", "--step", "1h", "--function", "max", ...RANGE],
+  "metric-buckets": ["--metric", "size", "--step", "1h", ...RANGE],
   exemplars: ["--metric", "latency", ...RANGE],
   partitions: ["--signal", "traces"],
 };
@@ -181,7 +182,7 @@ for (const driver of drivers) {
   Deno.test(`query metric prints a row a window: ${driver}`, async () => {
     const highest = new Map<bigint, number>();
     for (const { gauge } of METRICS) {
-      for (const { timeUnixNano, asDouble } of gauge!.dataPoints) {
+      for (const { timeUnixNano, asDouble } of gauge?.dataPoints ?? []) {
         const window = FIRST + (timeUnixNano - FIRST) / HOUR * HOUR;
         highest.set(window, Math.max(highest.get(window) ?? 0, asDouble!));
       }
@@ -192,6 +193,17 @@ for (const driver of drivers) {
     assert.deepEqual(series.points, wanted);
     const [table] = (await asked(here, "metric", ASKED.metric!, false)).lines;
     assert.equal(table!.split("\n").length, wanted.length + 3);
+  });
+
+  Deno.test(`query metric-buckets prints a row for what is in a bucket: ${driver}`, async () => {
+    const found = await rows(here, "metric-buckets", ASKED["metric-buckets"]!);
+    const numbers = found.map(({ since, above, upTo, count }) => [since, above, upTo, count]);
+    assert.deepEqual(numbers, [
+      [String(FIRST), "-Infinity", 1_024, 1],
+      [String(FIRST), 1_024, "Infinity", 2],
+    ]);
+    const [table] = (await asked(here, "metric-buckets", ASKED["metric-buckets"]!, false)).lines;
+    assert.match(table!, / 1024 +│ Infinity +│ By +│ +2\n/);
   });
 
   Deno.test(`an unknown service gives nothing, a wrong question names its flag: ${driver}`, async () => {

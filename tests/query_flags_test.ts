@@ -26,7 +26,7 @@ Deno.test("every path of the API is a question, and a trace is one of the traces
   assert.deepEqual(
     QUESTIONS.map(({ name }) => name),
     "services operations requests service-graph errors traces trace similar-traces compared-traces "
-      .concat("logs log-counts metrics metric exemplars partitions").split(" "),
+      .concat("logs log-counts metrics metric metric-buckets exemplars partitions").split(" "),
   );
   assert.equal(QUESTIONS.length, API_QUERIES.length);
 });

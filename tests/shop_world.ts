@@ -155,6 +155,26 @@ for (let n = 0; n < 120; n++) {
   }
 }
 
+METRICS.push({
+  name: "size",
+  unit: "By",
+  description: "",
+  metadata: [],
+  histogram: {
+    aggregationTemporality: 1,
+    dataPoints: [{
+      attributes: [],
+      startTimeUnixNano: FIRST,
+      timeUnixNano: FIRST + 1_000_000_000n,
+      count: 3n,
+      bucketCounts: [1n, 2n],
+      explicitBounds: [1_024],
+      exemplars: [],
+      flags: 0,
+    }],
+  },
+});
+
 /** When a record is in the database's order: its time, or its arrival. */
 export function timeOf(record: Span | LogRecord): bigint {
   const time = "startTimeUnixNano" in record ? record.startTimeUnixNano : record.timeUnixNano;

@@ -146,6 +146,41 @@ export function exponentialHistogramQuantile(q: number, histogram: ExponentialHi
   return parts.at(-1)!.at(1);
 }
 
+/** A bucket that holds something. */
+export interface ExponentialBucket {
+  /** Its measurements are larger; those of the zero bucket may also be this. */
+  readonly above: number;
+  /** They are not larger. */
+  readonly upTo: number;
+  /** How many there are. */
+  readonly count: number;
+}
+
+/**
+ * The buckets that hold something, ascending. Those that the zero threshold covers or cuts are the zero
+ * bucket, as {@linkcode exponentialHistogramQuantile} has it.
+ *
+ * @example Two from 1 to 4, and one of next to nothing
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const buckets = exponentialBuckets({
+ *   scale: -1,
+ *   zeroThreshold: 0.001,
+ *   zeroCount: 1,
+ *   positive: new Map([[0, 2]]),
+ *   negative: new Map(),
+ * });
+ * assert.deepEqual(buckets, [
+ *   { above: 0, upTo: 0.001, count: 1 },
+ *   { above: 1, upTo: 4, count: 2 },
+ * ]);
+ * ```
+ */
+export function exponentialBuckets(histogram: ExponentialHistogram): ExponentialBucket[] {
+  return ascending(histogram).map(({ count, at }) => ({ above: at(0), upTo: at(1), count }));
+}
+
 /** Measurements that lie together. */
 interface Part {
   readonly count: number;

@@ -12,10 +12,18 @@ import { SERIES_FILTER_FIELD } from "./limits.ts";
 import { computationOf, METRIC_FUNCTIONS } from "./metric_function.ts";
 import { KIND_FIELDS, type MetricDescriptor, type MetricKind, seriesOf } from "./metric_series.ts";
 import type { Across, Computation, MetricFunction } from "./metric_tally.ts";
-import { type GroupWindows, type Windows, windowsOf } from "./metric_windows.ts";
+import { type GroupWindows, windowsOf } from "./metric_windows.ts";
 import { checked, QueryError } from "./query_error.ts";
 import { RANGE_FIELDS, rangeOf, type RangeOptions, type TimeRange } from "./range.ts";
 import { reading, type ReadOptions } from "./reading.ts";
+import {
+  countWindows,
+  stepMsOf,
+  timesOf,
+  WINDOW_FIELD,
+  type Windows,
+  windowsFor,
+} from "./windows.ts";
 
 /** What is asked of a metric. */
 export interface MetricQuery extends RangeOptions, MetricKind {
@@ -84,10 +92,6 @@ const MAX_QUANTILES = 10;
 const MAX_GROUP_ATTRIBUTES = 10;
 const MAX_TEXT = 4_096;
 const DEFAULT_QUANTILES = [0.5, 0.95, 0.99];
-const USUAL_WINDOWS = 100n;
-const SECOND_MS = 1_000;
-const MILLISECOND = 1_000_000n;
-const MICROSECOND = 1_000n;
 
 /** The options of {@linkcode queryMetric}. */
 export const METRIC_QUERY = z.object({
@@ -106,9 +110,7 @@ export const METRIC_QUERY = z.object({
   across: z.enum(["sum", "avg", "min", "max", "count"]).optional().describe(
     "How the values of the series of a group become one, of gauges and sums. Default: as the function for avg, min and max, else sum",
   ),
-  stepMs: z.int().min(1).optional().describe(
-    "How long a window is, in milliseconds. Default: a hundredth of the range, in whole seconds",
-  ),
+  stepMs: WINDOW_FIELD,
   ...RANGE_FIELDS,
 });
 
@@ -184,7 +186,7 @@ export async function queryMetric(
     if (lines * count > MAX_VALUES) {
       throw new QueryError(
         "stepMs",
-        Number(windows.stepNanos / MILLISECOND),
+        stepMsOf(windows),
         `${count} windows of ${lines} series are ${lines * count} values, at most ${MAX_VALUES}: ` +
           "choose longer windows, group by less, or narrow the filter",
       );
@@ -202,31 +204,8 @@ export async function queryMetric(
         }),
       });
     }
-    const stepMs = Number(windows.stepNanos / MILLISECOND);
-    return { range: windows.range, stepMs, metrics };
+    return { range: windows.range, stepMs: stepMsOf(windows), metrics };
   });
-}
-
-/** Whole microseconds, so that the window of a point does not hang on a fraction of one. */
-function windowsFor({ since, until }: TimeRange, stepMs: number | undefined): Windows {
-  const whole = until + (MICROSECOND - until % MICROSECOND) % MICROSECOND;
-  const range = {
-    since: since - since % MICROSECOND,
-    until: BigInt.asUintN(64, whole) === whole ? whole : until,
-  };
-  const second = BigInt(SECOND_MS) * MILLISECOND;
-  const usual = ((range.until - range.since) / USUAL_WINDOWS + second - 1n) / second * second;
-  const step = stepMs === undefined ? usual : BigInt(stepMs) * MILLISECOND;
-  const windows = { range, stepNanos: step === 0n ? second : step };
-  const count = countWindows(windows);
-  if (count > MAX_VALUES) {
-    throw new QueryError("stepMs", stepMs, `${count} windows, at most ${MAX_VALUES}`);
-  }
-  return windows;
-}
-
-function countWindows({ range, stepNanos }: Windows): number {
-  return Number((range.until - range.since + stepNanos - 1n) / stepNanos);
 }
 
 interface Chosen {
@@ -271,10 +250,4 @@ function valuesOf(
     ? [{ attributes, points: pointsOf() }]
     : quantiles.map((quantile) => ({ attributes, quantile, points: pointsOf(quantile) }));
   return lines.filter(({ points }) => points.length > 0);
-}
-
-function timesOf(window: number, { range, stepNanos }: Windows): { time: bigint; seconds: number } {
-  const time = range.since + BigInt(window) * stepNanos;
-  const end = time + stepNanos < range.until ? time + stepNanos : range.until;
-  return { time, seconds: Number(end - time) / 1e9 };
 }

@@ -9,7 +9,7 @@ import type { Queryable } from "../postgres/database.ts";
 import type { MetricSeries } from "./metric_series.ts";
 import type { Computation, PointRow, SeriesFold, Tally } from "./metric_tally.ts";
 import { QueryError } from "./query_error.ts";
-import type { TimeRange } from "./range.ts";
+import type { Windows } from "./windows.ts";
 
 /** More points than that are refused. */
 export const MAX_POINTS = 1_000_000;
@@ -18,14 +18,6 @@ export const LOOKBACK_NANOS = 300_000_000_000n;
 /** Buckets held at a time; some 100 MB. */
 const MAX_BUCKETS_HELD = 2_000_000;
 const ROWS_PER_FETCH = 2_000;
-
-/** Windows, the first of which begins with the range; the last one ends with it. */
-export interface Windows {
-  /** In whole microseconds. */
-  readonly range: TimeRange;
-  /** How long each is, in whole microseconds, as nanoseconds. */
-  readonly stepNanos: bigint;
-}
 
 /** A group of series, and what came of its points by window; nothing where that is unknown. */
 export interface GroupWindows {

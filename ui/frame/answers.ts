@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import type {
   ATTRIBUTE_LIST,
+  BUCKET_COUNTS,
   ERROR_GROUPS,
   FOUND_EXEMPLARS,
   LOG_COUNTS,
@@ -36,6 +37,7 @@ export type ErrorGroups = z.infer<typeof ERROR_GROUPS>;
 export type PartitionList = z.infer<typeof PARTITION_LIST>;
 export type MetricPage = z.infer<typeof METRIC_PAGE>;
 export type MetricAnswer = z.infer<typeof METRIC_ANSWER>;
+export type BucketCounts = z.infer<typeof BUCKET_COUNTS>;
 export type FoundExemplars = z.infer<typeof FOUND_EXEMPLARS>;
 /** An attribute and its value. */
 export type KeyValue = StoredLog["record"]["attributes"][number];

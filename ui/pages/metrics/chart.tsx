@@ -68,7 +68,7 @@ export function Chart(props: ChartProps): JSX.Element {
     const element = place.current!;
     const made = new uPlot(
       optionsOf(props, element.clientWidth, (plot) => placed.value = placesOf(plot, marks)),
-      [times as number[], ...lines.map(({ values }) => values as (number | null)[])],
+      [times as number[], ...lines.map(({ values }) => values.map(finite))],
       element,
     );
     plot.current = made;
@@ -97,6 +97,11 @@ export function Chart(props: ChartProps): JSX.Element {
       ))}
     </div>
   );
+}
+
+/** No axis has a place for what is not finite. */
+function finite(value: number | null): number | null {
+  return value !== null && Number.isFinite(value) ? value : null;
 }
 
 function optionsOf(

@@ -1,108 +1,105 @@
-/**
- * How many measurements there were of which size at which time, estimated from quantiles.
- *
- * Between two quantiles lies a known part of all measurements; where between them is not known, so they
- * are spread evenly over the rows. Rows are even on a logarithmic scale.
- */
+/** How many measurements there were of which size at which time: the cells of a heat map. */
 
-import type { MetricAnswer } from "../../frame/answers.ts";
+import type { BucketCounts } from "../../frame/answers.ts";
+import type { Sizes } from "./heat_sizes.ts";
 
-/** The quantiles that are asked for, from the smallest to the largest. */
-export const QUANTILES: readonly number[] = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1];
-
-/** Rows of the map. */
-export const ROWS = 24;
+/** A row: the sizes that a bucket holds. */
+export interface HeatRow extends Sizes {
+  /** Measurements in all. */
+  readonly total: number;
+}
 
 /** The cells. */
 export interface HeatCells {
-  /** Column by column, each from the lowest row on: measurements. */
+  /** The lowest first. */
+  readonly rows: readonly HeatRow[];
+  /** Column by column, each from the lowest row on: measurements; undefined where nothing is known. */
   readonly columns: readonly (readonly number[] | undefined)[];
   /** The largest of them. */
   readonly most: number;
-  /** What the lowest row begins with, and the highest ends with. */
-  readonly low: number;
-  readonly high: number;
   readonly since: bigint;
   readonly until: bigint;
   readonly stepNs: bigint;
 }
 
+/** Rows that are too many to be seen are not put in where nothing was measured. */
+const MAX_ROWS = 200;
+
 /**
- * The cells of quantiles and counts over the same windows; undefined when nothing was measured.
+ * The cells of the first histogram in an answer; undefined when nothing was measured. Outside the
+ * smallest and the largest there are no rows.
  *
- * @example Nothing is lost
+ * @example Only what was measured
  * ```ts
  * import assert from "node:assert/strict";
  *
- * const metric = { name: "d", type: "histogram", unit: "s", description: "" } as const;
- * const answer = (series: { quantile?: number; value: number }[]) => ({
- *   range: { since: "0", until: "1000000000" },
+ * const cells = cellsOf({
+ *   range: { since: "0", until: "2000000000" },
  *   stepMs: 1_000,
  *   metrics: [{
- *     metric,
- *     function: "quantile",
- *     across: "sum",
- *     series: series.map(({ value, ...rest }) => ({
- *       ...rest,
- *       attributes: [],
- *       points: [{ time: "0", value }],
- *     })),
+ *     metric: { name: "d", type: "histogram", unit: "s", description: "" },
+ *     buckets: [{ above: "-Infinity", upTo: 1 }, { above: 1, upTo: 2 }, { above: 2, upTo: "Infinity" }],
+ *     steps: [{ since: "1000000000", counts: [0, 3, 4] }],
  *   }],
- * });
- * const quantiles = answer(QUANTILES.map((quantile) => ({ quantile, value: 1 + quantile * 99 })));
- * const cells = cellsOf(quantiles, answer([{ value: 1_000 }]))!;
- * assert.equal(Math.round(cells.columns[0]!.reduce((sum, one) => sum + one)), 1_000);
- * assert.deepEqual([cells.low, cells.high], [1, 100]);
+ * })!;
+ * assert.deepEqual(cells.rows, [
+ *   { above: 1, upTo: 2, total: 3 },
+ *   { above: 2, upTo: Infinity, total: 4 },
+ * ]);
+ * assert.deepEqual([cells.columns, cells.most], [[undefined, [3, 4]], 4]);
  * ```
  */
-export function cellsOf(quantiles: MetricAnswer, counts: MetricAnswer): HeatCells | undefined {
-  const since = BigInt(quantiles.range.since);
-  const until = BigInt(quantiles.range.until);
-  const stepNs = BigInt(quantiles.stepMs) * 1_000_000n;
-  const windows = Number((until - since + stepNs - 1n) / stepNs);
-  const at = (time: string) => Number((BigInt(time) - since) / stepNs);
-  const bounds = Array.from({ length: windows }, () => [] as number[]);
-  for (const { quantile = 0, points } of quantiles.metrics[0]?.series ?? []) {
-    for (const { time, value } of points) {
-      bounds[at(time)]![QUANTILES.indexOf(quantile)] = Number(value);
-    }
+export function cellsOf({ range, stepMs, metrics }: BucketCounts): HeatCells | undefined {
+  const [histogram] = metrics;
+  if (histogram === undefined) return undefined;
+  const since = BigInt(range.since);
+  const until = BigInt(range.until);
+  const stepNs = BigInt(stepMs) * 1_000_000n;
+  const counts = histogram.steps.map((step) => step.counts.map(Number));
+  const totals = histogram.buckets.map((_, n) => counts.reduce((sum, one) => sum + one[n]!, 0));
+  const first = totals.findIndex((total) => total > 0);
+  if (first < 0) return undefined;
+  const last = totals.findLastIndex((total) => total > 0);
+  const measured = histogram.buckets
+    .map(({ above, upTo }, n) => ({ above: Number(above), upTo: Number(upTo), n }))
+    .slice(first, last + 1);
+  const places = withGaps(measured);
+  const columns: (number[] | undefined)[] = Array(Number((until - since + stepNs - 1n) / stepNs))
+    .fill(undefined);
+  for (const [at, step] of histogram.steps.entries()) {
+    columns[Number((BigInt(step.since) - since) / stepNs)] = places.map(({ n }) =>
+      n === undefined ? 0 : counts[at]![n]!
+    );
   }
-  const all = bounds.flat().filter(Number.isFinite);
-  const positive = all.filter((value) => value > 0);
-  if (all.length === 0) return undefined;
-  const low = positive.length === 0 ? 0.5 : Math.min(...positive);
-  const high = Math.max(low * 1.01, ...positive);
-  const scale = ROWS / Math.log(high / low);
-  const rowOf = (value: number) => value <= low ? 0 : Math.min(ROWS, Math.log(value / low) * scale);
-  let most = 0;
-  const columns: (number[] | undefined)[] = Array(windows).fill(undefined);
-  for (const { time, value } of counts.metrics[0]?.series[0]?.points ?? []) {
-    const values = bounds[at(time)]!;
-    if (values.length === 0) continue;
-    const column = spread(values.map(rowOf), Number(value));
-    most = Math.max(most, ...column);
-    columns[at(time)] = column;
-  }
-  return { columns, most, low, high, since, until, stepNs };
+  return {
+    rows: places.map(({ above, upTo, n }) => ({
+      above,
+      upTo,
+      total: n === undefined ? 0 : totals[n]!,
+    })),
+    columns,
+    most: Math.max(...counts.flat()),
+    since,
+    until,
+    stepNs,
+  };
 }
 
-/** Spreads so many measurements over the rows that their quantiles lie at. */
-function spread(places: readonly number[], count: number): number[] {
-  const column: number[] = Array(ROWS).fill(0);
-  for (let n = 1; n < QUANTILES.length; n++) {
-    const from = places[n - 1]!;
-    const to = places[n]!;
-    const part = count * (QUANTILES[n]! - QUANTILES[n - 1]!);
-    const first = Math.min(ROWS - 1, Math.floor(from));
-    const last = Math.min(ROWS - 1, Math.floor(to));
-    if (first >= last) {
-      column[first]! += part;
-      continue;
-    }
-    for (let row = first; row <= last; row++) {
-      const within = Math.min(to, row + 1) - Math.max(from, row);
-      column[row]! += part * within / (to - from);
-    }
-  }
-  return column;
+interface Place extends Sizes {
+  /** Which bucket; undefined for none. */
+  readonly n?: number;
+}
+
+/** Exponential histograms leave out what is empty: such buckets are put in again, so that heights are true. */
+function withGaps(buckets: readonly Place[]): Place[] {
+  const all = buckets.flatMap((bucket, at): Place[] => {
+    const from = buckets[at - 1]?.upTo ?? bucket.above;
+    const missing = Math.log(bucket.above / from) / Math.log(bucket.upTo / bucket.above);
+    const count = from > 0 && Number.isFinite(missing) ? Math.round(missing) : 0;
+    if (count > MAX_ROWS) return [{ above: from, upTo: bucket.above }, bucket];
+    const edge = (n: number) => from * (bucket.above / from) ** (n / count);
+    const gap = Array.from({ length: count }, (_, n) => ({ above: edge(n), upTo: edge(n + 1) }));
+    return [...gap, bucket];
+  });
+  return all.length > MAX_ROWS ? [...buckets] : all;
 }

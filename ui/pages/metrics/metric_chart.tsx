@@ -71,7 +71,10 @@ function Lines(
   const marks = useMemo(() => marksOf(exemplars, name, unit), [exemplars, name, unit]);
   if (values === undefined || lines.lines.length === 0) return <NoValues />;
   const kind = kindOf(type, unit, name);
-  const largest = Math.max(...lines.lines.map(({ max }) => Math.abs(max)));
+  const largest = Math.max(
+    ...lines.lines.flatMap(({ values }) => values.map((value) => Math.abs(value ?? 0)))
+      .filter(Number.isFinite),
+  );
   return (
     <>
       <p class="muted">

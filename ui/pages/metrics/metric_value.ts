@@ -23,6 +23,8 @@ export interface ValueKind {
   readonly isRate: boolean;
 }
 
+/** Beyond this there are no names for so many. */
+const HUGE = 1e15;
 const OF_COUNTS = new Set(["rate", "increase", "count"]);
 
 /**
@@ -50,6 +52,8 @@ export function valueText(value: number, { unit, isRate }: ValueKind): string {
 }
 
 function unitText(value: number, unit: string): string {
+  if (!Number.isFinite(value)) return value.toLocaleString("en");
+  if (Math.abs(value) >= HUGE) return `${value.toExponential(2)} ${unit}`.trim();
   const ns = TIME_NS[unit];
   if (ns !== undefined) return duration(value * ns);
   if (unit === "By") return value < 0 ? `−${bytes(-value)}` : bytes(Number(value.toPrecision(3)));
