@@ -24,7 +24,7 @@ browserTest(
       // Of 24 severities 17 to 24, and one that says what was thrown.
       await page.getByRole("status").filter({ hasText: /^9 records$/ }).waitFor();
       const rows = page.getByRole("grid", { name: "Log records", exact: true }).getByRole("row");
-      await rows.filter({ hasText: /level 17\s+cart\s+severity 17$/ }).click();
+      await rows.filter({ hasText: /^.*level 17cartseverity 17$/ }).click();
       const details = page.getByRole("complementary", { name: "Details" });
       await details.getByText("shop.log 2.0.0").waitFor();
       await details.getByRole("rowheader", { name: "host.ip" }).waitFor();
@@ -47,7 +47,7 @@ browserTest(
       for (
         const [key, text] of [
           ["text", "Grüße, 世界 👋"],
-          ["int.large", "-4611686018427387904"],
+          ["int.safe", "9007199254740991"],
           ["array.mixed", '["a",1,0.5,null,[true],{"k":"v"}]'],
           ["map", '{"a":1,"b":{"c":["d"]}}'],
           ["true", "true"],

@@ -25,8 +25,9 @@ function refused(line: string, message: string | RegExp): void {
 Deno.test("every path of the API is a question, and a trace is one of the traces", () => {
   assert.deepEqual(
     QUESTIONS.map(({ name }) => name),
-    "services operations requests service-graph errors traces trace similar-traces compared-traces "
-      .concat("logs log-counts metrics metric metric-buckets exemplars partitions").split(" "),
+    "services operations attributes requests service-graph errors traces trace similar-traces "
+      .concat("compared-traces logs log-counts metrics metric metric-buckets exemplars partitions")
+      .split(" "),
   );
   assert.equal(QUESTIONS.length, API_QUERIES.length);
 });

@@ -35,7 +35,14 @@ export function Attributes(
                   <td class="data">{text === "" ? <span class="muted">empty</span> : text}</td>
                   <td class="attribute-actions">
                     {search && (
-                      <a class="quiet button" href={search(key, text)}>Find more like this</a>
+                      <a
+                        class="quiet button"
+                        href={search(key, text)}
+                        aria-label="Find more like this"
+                        title="Find more like this"
+                      >
+                        Find more
+                      </a>
                     )}
                     <Copy text={text} label="Copy" />
                   </td>

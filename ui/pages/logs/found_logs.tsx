@@ -73,9 +73,16 @@ export function FoundLogs({ total }: { readonly total: number | undefined }): JS
   );
 }
 
+const NAMES: Readonly<Record<string, string>> = {
+  text: "words",
+  filter: "filter",
+  minSeverity: "severity from",
+  service: "service",
+};
+
 /** What is asked for, and how to ask for more. */
 function NoMatch(): JSX.Element {
-  const names = ["text", "filter", "minSeverity", "service"];
+  const names = Object.keys(NAMES);
   const given = names.filter((name) => parameter(name) !== "");
   const nothing = Object.fromEntries(names.map((name) => [name, ""]));
   return (
@@ -83,7 +90,7 @@ function NoMatch(): JSX.Element {
       <h2>No log records</h2>
       {given.length > 0 && (
         <p>
-          Asked for: {given.map((name) => `${name} ${parameter(name)}`).join(", ")}
+          Asked for: {given.map((name) => `${NAMES[name]} “${parameter(name)}”`).join(", ")}
         </p>
       )}
       <p class="log-actions">

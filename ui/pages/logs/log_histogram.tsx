@@ -54,7 +54,7 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
   const steps = stepsOf(counts);
   const since = BigInt(counts.range.since);
   const lengthNs = Number(BigInt(counts.range.until) - since);
-  const most = Math.max(1, ...steps.map((step) => step.count));
+  const most = Math.max(0, ...steps.map((step) => step.count));
   const pointed = useSignal<Step | undefined>(undefined);
   const part = (nanos: string) => Number(BigInt(nanos) - since) / lengthNs;
 

@@ -33,6 +33,10 @@ export function LogRows(
     readonly onScroll?: (first: number, last: number) => void;
   },
 ): JSX.Element {
+  const isChosen = (log: StoredLog | undefined) =>
+    chosen !== "" && log !== undefined && logKey(log) === chosen;
+  // Of records that are equal in all, the one where the keys are.
+  const isActiveChosen = isChosen(logOf(rows[active]));
   return (
     <Rows
       class="log-rows"
@@ -63,7 +67,7 @@ export function LogRows(
             log={log}
             index={index}
             isActive={index === active}
-            isChosen={chosen !== "" && logKey(log) === chosen}
+            isChosen={isActiveChosen ? index === active : isChosen(log)}
             open={open}
           />
         );

@@ -7,14 +7,14 @@ import { useAnswer } from "../../frame/answer.ts";
 import type { FoundExemplars, MetricAnswer } from "../../frame/answers.ts";
 import { get } from "../../frame/api.ts";
 import { time } from "../../frame/format.ts";
-import { parameter, withParameters } from "../../frame/location.ts";
+import { parameter, setParameters, withParameters } from "../../frame/location.ts";
 import { ErrorNotice, Panel } from "../../frame/panel.tsx";
 import { nanosOf, range, rangeKey, setRange, widened } from "../../frame/range.ts";
 import { zoomTo } from "../../frame/zoom.ts";
 import { Chart, type ChartMark } from "./chart.tsx";
 import { linesOf } from "./metric_lines.ts";
 import { group, kindParameters, metricParameters, metricPath } from "./metric_query.ts";
-import { axisText, kindOf, nsOf, valueText } from "./metric_value.ts";
+import { axisText, kindOf, valueText } from "./metric_value.ts";
 import { SeriesTable } from "./series_table.tsx";
 
 const HEIGHT = 240;
@@ -79,9 +79,8 @@ function Lines(
     <>
       <p class="muted">
         {name}
-        {values.series.length > 1 && type !== "histogram" && `, ${values.across} across series`}, by
-        {" "}
-        {data.stepMs / 1000} s
+        {values.series.length > 1 && !type.endsWith("histogram") &&
+          `, ${values.across} across series`}, by {data.stepMs / 1000} s
         {marks.length > 0 && ` · ◆ ${marks.length} exemplars, each opens its trace`}
       </p>
       <Chart
@@ -121,14 +120,20 @@ function marksOf(found: FoundExemplars | undefined, name: string, unit: string):
 }
 
 function NoValues(): JSX.Element {
-  const unit = parameter("unit");
+  const filter = parameter("filter");
   return (
     <div class="empty">
       <h2>No values in this time range</h2>
-      <p class="muted">
-        {parameter("filter") !== "" && `Asked for: ${parameter("filter")}. `}
-        {nsOf(unit) === undefined ? "" : "Durations are shown once something was measured."}
-      </p>
+      {filter !== "" && (
+        <>
+          <p>
+            Asked for: <span class="data">{filter}</span>
+          </p>
+          <button type="button" onClick={() => setParameters({ filter: "" })}>
+            Clear the filter
+          </button>
+        </>
+      )}
       <button type="button" onClick={() => setRange(widened(range.value))}>
         Widen the time range
       </button>

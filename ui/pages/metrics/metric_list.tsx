@@ -72,7 +72,9 @@ function Items({ metrics }: { readonly metrics: readonly ListedMetric[] }): JSX.
       active={at}
       row={(index) => {
         const metric = metrics[index]!;
-        const { name, type, unit, series, services } = metric;
+        const { name, type, unit, series, services, temporality } = metric;
+        // Sent in both ways it stands there twice.
+        const isTwice = [metrics[index - 1], metrics[index + 1]].some((one) => one?.name === name);
         return (
           <div role="listitem">
             <a
@@ -85,7 +87,9 @@ function Items({ metrics }: { readonly metrics: readonly ListedMetric[] }): JSX.
               <span class="data">{name}</span>
               <span class="muted">
                 {type.replace("_", " ")}
-                {unit !== "" && ` · ${unit}`} · {series.toLocaleString("en")} series
+                {unit !== "" && ` · ${unit}`}
+                {isTwice && temporality && ` · ${temporality.toLowerCase()}`} ·{" "}
+                {series.toLocaleString("en")} series
               </span>
             </a>
           </div>
