@@ -48,7 +48,7 @@ function parentOf(at: number): number {
 }
 
 function serviceOf(at: number): number {
-  return String(at).length * 3 % SERVICES.length + at % 2;
+  return (String(at).length * 3 + at % 2) % SERVICES.length;
 }
 
 function spanAt(traceId: string, start: bigint, at: number, count: number): unknown {
@@ -112,7 +112,7 @@ export interface TraceSpeed {
 
 /** Writes down long tasks, and when the first row was painted. */
 const WATCH = `
-  globalThis.seen = { rowsMs: 0, tasks: [] };
+  globalThis.seen = { rowsMs: 0, tasks: [], ...Promise.withResolvers() };
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) seen.tasks.push(duration);
   }).observe({ type: "longtask", buffered: true });
@@ -122,7 +122,10 @@ const WATCH = `
     // What comes behind the frame, comes behind its paint.
     requestAnimationFrame(() => {
       const channel = new MessageChannel();
-      channel.port1.onmessage = () => seen.rowsMs = performance.now();
+      channel.port1.onmessage = () => {
+        seen.rowsMs = performance.now();
+        seen.resolve();
+      };
       channel.port2.postMessage("");
     });
   });
@@ -172,7 +175,7 @@ const SCROLL = `(async () => {
 export async function measureTrace(page: Page, address: string): Promise<TraceSpeed> {
   await page.addInitScript({ content: WATCH });
   await page.goto(address);
-  await page.waitForFunction("seen.rowsMs > 0");
+  await page.evaluate("seen.promise");
   const loaded = await page.evaluate<TraceSpeed["loaded"]>(LOADED);
   const scrolled = await page.evaluate<TraceSpeed["scrolled"]>(SCROLL);
   return { loaded, scrolled };

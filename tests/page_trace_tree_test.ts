@@ -3,33 +3,42 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { TraceTree, TreeSpan } from "../ui/frame/answers.ts";
+import { adjusted, clockBadge, clockDeltas } from "../ui/pages/trace/clock_skew.ts";
 import { criticalPath } from "../ui/pages/trace/critical_path.ts";
 import { findSpans, step } from "../ui/pages/trace/find.ts";
 import {
   ancestors,
   foldsText,
   readFolds,
+  rowOf,
+  subtree,
   visibleSpans,
   waterfallOf,
   type WaterfallSpan,
+  withAncestors,
   withFolds,
 } from "../ui/pages/trace/span_tree.ts";
+import { strokes } from "../ui/pages/trace/strokes.ts";
+import { ticks } from "../ui/pages/trace/time_axis.ts";
 
 interface Given {
   readonly parent?: number;
   readonly from: number;
   readonly to: number;
   readonly isError?: boolean;
+  readonly kind?: number;
+  readonly service?: string;
 }
 
 /** Spans in the order of their tree, named by their places. */
 function treeOf(given: readonly Given[]): WaterfallSpan[] {
   const empty = { attributes: [], droppedAttributesCount: 0 };
-  const spans = given.map(({ parent, from, to, isError }, at) => ({
+  const spans = given.map(({ parent, from, to, isError, kind = 1, service = "shop" }, at) => ({
     record: {
       spanId: `id-${at}`,
       parentSpanId: parent === undefined ? "" : `id-${parent}`,
       name: `name ${at}`,
+      kind,
       startTimeUnixNano: String(1_000 + from),
       endTimeUnixNano: String(1_000 + to),
       attributes: [{ key: "at", value: { intValue: String(at) } }],
@@ -39,7 +48,7 @@ function treeOf(given: readonly Given[]): WaterfallSpan[] {
     },
     resource: empty,
     scope: { name: "" },
-    service: "shop",
+    service,
     parent,
     isOrphan: false,
   }));
@@ -67,6 +76,22 @@ Deno.test("a fold hides all that is below, and counts it with its errors", () =>
   assert.deepEqual(visibleSpans(shop, opened), [0, 1, 2, 3]);
   assert.equal(foldsText(opened), "all,id-0,id-1");
   assert.deepEqual(readFolds(foldsText(opened)), opened);
+});
+
+Deno.test("of a subtree, and of what is kept, only that can be seen; a hidden span is at the row before", () => {
+  assert.deepEqual(visibleSpans(shop, readFolds(""), subtree(shop, 1)), [1, 2]);
+  assert.deepEqual(visibleSpans(shop, readFolds(""), undefined, withAncestors(shop, [2])), [
+    0,
+    1,
+    2,
+  ]);
+  assert.deepEqual(visibleSpans(shop, readFolds("id-1"), undefined, withAncestors(shop, [2])), [
+    0,
+    1,
+  ]);
+  assert.deepEqual([0, 1, 2, 3].map((at) => rowOf([0, 1, 3], at)), [0, 1, 1, 2]);
+  assert.equal(rowOf([1, 3], 0), -1);
+  assert.equal(rowOf([], 0), -1);
 });
 
 Deno.test("spans are found by name, id and attribute, in any case, and gone through in a circle", () => {
@@ -109,4 +134,111 @@ Deno.test("at each moment of a trace one span is on the critical path", () => {
     }
     assert.deepEqual(times, new Array(50).fill(1));
   }));
+});
+
+const CLIENT = 3;
+const SERVER = 2;
+
+Deno.test("a call that does not fit into its caller shows how far clocks differ", () => {
+  const call = (from: number, to: number, kind = SERVER) =>
+    clockDeltas(treeOf([
+      { from: 100, to: 200, kind: CLIENT, service: "web" },
+      { parent: 0, from, to, kind, service: "api" },
+    ]))[1];
+  assert.equal(call(100, 200), 0);
+  assert.equal(call(10, 90), 100);
+  assert.equal(call(310, 350), -180);
+  assert.equal(call(150, 210), -30);
+  // Too long to fit: it begins with its caller at the earliest, and may end after it.
+  assert.equal(call(50, 250), 50);
+  assert.equal(call(110, 900), 0);
+  // Nobody waits for what is not an answer.
+  assert.equal(call(150, 210, 5), 0);
+  assert.equal(call(90, 110, 5), 50);
+});
+
+Deno.test("adjusted times keep durations, and each machine's spans together", () => {
+  const given = fc.array(
+    fc.record({
+      parent: fc.nat(),
+      from: fc.nat(1_000),
+      length: fc.nat(1_000),
+      kind: fc.constantFrom(1, SERVER, CLIENT, 4, 5),
+      service: fc.constantFrom("web", "api", "db"),
+    }),
+    { maxLength: 20 },
+  );
+  fc.assert(fc.property(given, (children) => {
+    const raw = treeOf([
+      { from: 500, to: 1_000, kind: SERVER, service: "web" },
+      ...children.map(({ parent, from, length, ...rest }, at) => ({
+        parent: parent % (at + 1),
+        from,
+        to: from + length,
+        ...rest,
+      })),
+    ]);
+    const deltas = clockDeltas(raw);
+    const moved = adjusted(raw, deltas);
+    assert.equal(Math.min(...moved.map(({ startNs }) => startNs)), 0);
+    moved.forEach((child, at) => {
+      const before = raw[at]!;
+      assert.equal(child.endNs - child.startNs, before.endNs - before.startNs);
+      const above = child.span.parent;
+      if (above === undefined) return assert.equal(deltas[at], 0);
+      const parent = moved[above]!;
+      if (parent.span.service === child.span.service) {
+        assert.equal(deltas[at], deltas[above]);
+        assert.equal(clockBadge(raw, deltas, at), 0);
+        return;
+      }
+      // No call into another machine begins before its caller.
+      assert.ok(child.startNs >= parent.startNs);
+      const isAwaited = parent.span.record.kind === CLIENT && child.span.record.kind === SERVER;
+      const fits = child.endNs - child.startNs <= parent.endNs - parent.startNs;
+      if (isAwaited && fits) assert.ok(child.endNs <= parent.endNs);
+    });
+  }));
+});
+
+Deno.test("times on the axis are round, in one unit and in sight", () => {
+  const labels = (fromNs: number, toNs: number) =>
+    ticks({ fromNs, toNs }, 5).map(({ label }) => label);
+  assert.deepEqual(labels(0, 3.13e9), ["0", "1s", "2s", "3s"]);
+  assert.deepEqual(labels(0, 100), ["0", "20ns", "40ns", "60ns", "80ns", "100ns"]);
+  assert.deepEqual(labels(1.2e6, 1.3e6), [
+    "1.20ms",
+    "1.22ms",
+    "1.24ms",
+    "1.26ms",
+    "1.28ms",
+    "1.30ms",
+  ]);
+  assert.deepEqual(labels(0, 5_400e9), ["0", "30m", "60m", "90m"]);
+  fc.assert(
+    fc.property(
+      fc.integer({ max: 10 ** 15, min: 0 }),
+      fc.integer({ min: 1, max: 10 ** 15 }),
+      (from, length) => {
+        const found = ticks({ fromNs: from, toNs: from + length }, 5);
+        assert.ok(found.length <= 12, `${found.length}`);
+        assert.ok(found.every(({ ns }) => ns >= from && ns <= from + length));
+        assert.equal(new Set(found.map(({ label }) => label)).size, found.length);
+        const units = found.filter(({ ns }) => ns > 0).map(({ label }) => /\D+$/.exec(label)![0]);
+        assert.ok(new Set(units).size <= 1);
+      },
+    ),
+  );
+});
+
+Deno.test("stretches become one path that stays in its picture, however many there are", () => {
+  const shown = { fromNs: 100, toNs: 200 };
+  assert.equal(strokes([{ fromNs: 110, toNs: 120 }], shown, 1), "M100 0H200V1H100Z");
+  assert.equal(strokes([{ fromNs: 0, toNs: 90 }, { fromNs: 201, toNs: 300 }], shown, 1), "");
+  assert.equal(strokes([{ fromNs: 150, toNs: 150 }], shown, 2), "M500 0H502V1H500Z");
+  const many = Array.from({ length: 10_000 }, (_, at) => ({
+    fromNs: 100 + at / 100,
+    toNs: 100 + at / 100 + 0.001,
+  }));
+  assert.ok(strokes(many, shown, 1).split("M").length <= 1_000);
 });

@@ -11,6 +11,7 @@ import { attributeFilter, plainAttributes, quoted } from "../../frame/value.ts";
 import { KINDS } from "./kinds.ts";
 import { hoursAround, Similar } from "./similar.tsx";
 import { SpanLogs } from "./span_logs.tsx";
+import { spanHref } from "./span_link.ts";
 import type { WaterfallSpan } from "./span_tree.ts";
 import { clockWords, rootWords } from "./words.ts";
 
@@ -87,9 +88,14 @@ export function SpanDetails(
       {links.map((link, at) => (
         <section key={`link ${at}`}>
           <p>
-            <a href={withParameters(`/traces/${link.traceId}`, { span: link.spanId })}>
-              {link.traceId === traceId ? "Linked span" : "Linked trace"}{" "}
-              {link.traceId === traceId ? link.spanId : link.traceId}
+            <a
+              href={link.traceId === traceId
+                ? spanHref(link.spanId)
+                : withParameters(`/traces/${link.traceId}`, { span: link.spanId })}
+            >
+              {link.traceId === traceId
+                ? `Linked span ${link.spanId}`
+                : `Linked trace ${link.traceId}`}
             </a>
           </p>
           <Attributes title="Attributes of the link" attributes={link.attributes} />

@@ -7,6 +7,7 @@ import { withParameters } from "../../frame/location.ts";
 import { Rows } from "../../frame/rows.tsx";
 import { valueText } from "../../frame/value.ts";
 import { logKey, logTime, severityClass, severityName } from "../logs/log_query.ts";
+import { spanHref } from "./span_link.ts";
 
 const ROW_HEIGHT = 24;
 /** More than these are shown on demand, all in one list. */
@@ -60,11 +61,7 @@ export function TraceLogs(
           <div class="trace-log" role="listitem">
             <Line log={logs[index]!} />
             {logs[index]!.record.spanId !== "" && (
-              <a
-                href={withParameters(`/traces/${logs[index]!.record.traceId}`, {
-                  span: logs[index]!.record.spanId,
-                })}
-              >
+              <a href={spanHref(logs[index]!.record.spanId)}>
                 Span
               </a>
             )}

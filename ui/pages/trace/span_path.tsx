@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { count } from "../../frame/format.ts";
+import { parameter } from "../../frame/location.ts";
 import { ancestors } from "./span_tree.ts";
 import type { TraceActions } from "./trace_actions.ts";
 import type { TraceView } from "./trace_view.ts";
@@ -21,12 +22,19 @@ export function SpanPath(
   const { spans, focus, isZoomed, visible, within } = view;
   const chosen = spans[at];
   const above = chosen === undefined ? [] : ancestors(spans, at);
+  const wanted = parameter("span");
   const left = Math.max(0, above.length - MAX_STEPS);
   const name = (of: number) => spans[of]!.span.record.name || "no name";
   const hidden = view.isOnly ? within.to - within.from - visible.length : 0;
   return (
     <div class="trace-path">
-      {chosen === undefined && <span class="muted">Choose a span to see what is above it.</span>}
+      {chosen === undefined && (
+        <span class="muted">
+          {wanted === ""
+            ? "Choose a span to see what is above it."
+            : `Span ${wanted} is not among those that were read.`}
+        </span>
+      )}
       {chosen && (
         <nav aria-label="Spans above">
           {above.map((up, index) =>
