@@ -24,7 +24,8 @@ export function Details(
   const drag = (event: PointerEvent) => {
     const handle = event.currentTarget as HTMLElement;
     handle.setPointerCapture(event.pointerId);
-    const move = (moved: PointerEvent) => resize(innerWidth - moved.clientX);
+    const { right } = handle.parentElement!.getBoundingClientRect();
+    const move = (moved: PointerEvent) => resize(right - moved.clientX);
     handle.addEventListener("pointermove", move);
     handle.addEventListener("lostpointercapture", () => {
       handle.removeEventListener("pointermove", move);
