@@ -3,6 +3,7 @@
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { TraceTree } from "../../frame/answers.ts";
+import { ApiError, needsToken } from "../../frame/api.ts";
 
 /** How long after its end a trace may still grow. */
 const GROWS_MS = 5 * 60_000;
@@ -32,8 +33,8 @@ export function useArrivals(
     if (tree === undefined || tree.hasMoreSpans || tree.hasMoreLogs) return;
     const stopping = new AbortController();
     watch(tree, load, stopping.signal, (now) => arrived.value = now).catch((error) => {
-      // What is shown stays right; the next look comes with the next reading.
-      if (!stopping.signal.aborted) console.warn("Cannot look for new spans:", error);
+      // Who leaves stops it. Whatever else it was: what is shown stays right.
+      if (!stopping.signal.aborted) console.warn("Looks for new spans no longer:", error);
     });
     return () => stopping.abort(new Error("no longer needed"));
   }, [tree]);
@@ -50,9 +51,14 @@ async function watch(
   let tookMs = 0;
   while (isRecent(latest)) {
     await pause(Math.max(LEAST_WAIT_MS, tookMs * WAIT_FACTOR), signal);
-    if (document.hidden) continue;
+    // Nothing is asked by itself while the token is missing.
+    if (document.hidden || needsToken.peek()) continue;
     const askedMs = performance.now();
-    latest = await load(signal);
+    latest = await load(signal).catch((error) => {
+      // The next try may succeed; a refusal does not change by itself.
+      if (error instanceof ApiError && (error.status === 0 || error.status >= 500)) return latest;
+      throw error;
+    });
     tookMs = performance.now() - askedMs;
     tell({
       spans: latest.spans.length - tree.spans.length,
