@@ -67,17 +67,22 @@ async function watch(
   }
 }
 
-function isRecent({ startUnixNano, durationNs }: TraceTree): boolean {
-  const endedMs = Number((BigInt(startUnixNano) + BigInt(durationNs)) / 1_000_000n);
-  return Date.now() - endedMs < GROWS_MS;
+function isRecent({ startUnixNano, durationNs, logs }: TraceTree): boolean {
+  const ended = BigInt(startUnixNano) + BigInt(durationNs);
+  const said = BigInt(logs.at(-1)?.record.timeUnixNano ?? 0);
+  return Date.now() - Number((ended > said ? ended : said) / 1_000_000n) < GROWS_MS;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
+    const stop = () => {
       clearTimeout(timer);
       reject(signal.reason);
-    }, { once: true });
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", stop, { once: true });
   });
 }

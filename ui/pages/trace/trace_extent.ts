@@ -2,8 +2,7 @@
 
 import { parameter } from "../../frame/location.ts";
 
-/** Spans that are read at first; as many more come each time that more are wanted. */
-export const SPANS = 10_000;
+const SPANS = 10_000;
 /** The most spans that the API gives at once. */
 export const MAX_SPANS = 100_000;
 

@@ -7,7 +7,7 @@ import { Copy } from "../../frame/copy.tsx";
 import { count, duration, time, utc } from "../../frame/format.ts";
 import { setParameters, withParameters } from "../../frame/location.ts";
 import type { Arrivals } from "./arrivals.ts";
-import { MAX_LOGS, MAX_SPANS, maxLogs, maxSpans, SPANS } from "./trace_extent.ts";
+import { MAX_LOGS, MAX_SPANS, maxLogs, maxSpans } from "./trace_extent.ts";
 import type { TraceView } from "./trace_view.ts";
 
 /** The head. */
@@ -52,15 +52,17 @@ function Spans({ tree }: { readonly tree: TraceTree }): JSX.Element {
   const read = tree.spans.length;
   if (!tree.hasMoreSpans) return <span>{plural(read, "span")}</span>;
   const now = maxSpans();
+  // Twice as many: each time all are read anew.
+  const next = Math.min(MAX_SPANS, 2 * now);
   return (
     <span class="warn">
       The first {exact(read)} of ≥{exact(read + 1)} spans {now < MAX_SPANS
         ? (
           <button
             type="button"
-            onClick={() => setParameters({ spans: String(now + SPANS) })}
+            onClick={() => setParameters({ spans: String(next) })}
           >
-            Load {exact(SPANS)} more
+            Load {exact(next - now)} more
           </button>
         )
         : "by time: no more are read at once"}
