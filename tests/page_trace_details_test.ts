@@ -148,6 +148,13 @@ browserTest(
       await page.mouse.move(x - 100, y + 200, { steps: 3 });
       await page.mouse.up();
       await isWide(1280 - 12 - x + 100);
+      const tree = page.getByRole("separator", { name: "Width of the tree" });
+      const before = (await tree.boundingBox())!;
+      await page.mouse.move(before.x + 2, before.y + 10);
+      await page.mouse.down();
+      await page.mouse.move(before.x - 58, before.y + 10, { steps: 3 });
+      await page.mouse.up();
+      assert.ok(Math.abs((await tree.boundingBox())!.x - before.x + 60) < 6);
       const edge = details(page).getByRole("separator");
       await edge.focus();
       for (let step = 0; step < 20; step++) await edge.press("ArrowRight");

@@ -22,6 +22,8 @@ export function Details(
     width.value = Math.round(Math.max(MIN_WIDTH, Math.min(to, innerWidth - 240)));
   };
   const drag = (event: PointerEvent) => {
+    // Else the browser would select and drag what is behind it.
+    event.preventDefault();
     const handle = event.currentTarget as HTMLElement;
     handle.setPointerCapture(event.pointerId);
     const { right } = handle.parentElement!.getBoundingClientRect();

@@ -63,6 +63,7 @@ export function Minimap(
   const all = { fromNs: 0, toNs: durationNs };
   const drag = (event: PointerEvent) => {
     if (event.button !== 0) return;
+    event.preventDefault();
     const place = event.currentTarget as HTMLElement;
     const { left, width } = place.getBoundingClientRect();
     const at = (x: number) => Math.max(0, Math.min(1, (x - left) / width));

@@ -21,6 +21,8 @@ export function WaterfallHead(
 ): JSX.Element {
   const resize = (to: number) => width.value = Math.round(Math.max(MIN, Math.min(MAX, to)));
   const drag = (event: PointerEvent) => {
+    // Else the browser would select and drag what is behind it.
+    event.preventDefault();
     const handle = event.currentTarget as HTMLElement;
     const head = handle.parentElement!.getBoundingClientRect();
     handle.setPointerCapture(event.pointerId);
