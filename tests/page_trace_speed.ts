@@ -102,8 +102,9 @@ export interface TraceSpeed {
   readonly scrolled: {
     readonly elements: number;
     readonly longestTaskMs: number;
-    /** The longest time between two frames. */
+    /** The longest time between two frames, and between those of the wheel. */
     readonly longestFrameMs: number;
+    readonly longestWheelFrameMs: number;
     readonly frames: number;
     /** Where it ended, in pixels. */
     readonly scrolledTo: number;
@@ -166,6 +167,7 @@ const SCROLL = `(async () => {
     elements,
     longestTaskMs: Math.max(0, ...seen.tasks),
     longestFrameMs: Math.max(...frames),
+    longestWheelFrameMs: Math.max(...frames.slice(0, 180)),
     frames: frames.length,
     scrolledTo: rows.scrollTop,
   };

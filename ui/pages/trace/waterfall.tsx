@@ -18,9 +18,10 @@ import { isFolded } from "./span_tree.ts";
 import { actionsOn, rowAt } from "./trace_actions.ts";
 import { useTraceKeys } from "./trace_keys.ts";
 import type { TraceView } from "./trace_view.ts";
-import { grid, WaterfallHead } from "./waterfall_head.tsx";
+import { Grid, WaterfallHead } from "./waterfall_head.tsx";
 
 const ROW_HEIGHT = 24;
+const MAX_ROWS_MADE = 1_000;
 /** How much of the width the tree takes, in percent. */
 const treeWidth = preference("traceTreeWidth", 40);
 
@@ -51,6 +52,8 @@ export function Waterfall(
   }, [visible[row], at]);
   const base = focus < 0 ? 0 : spans[focus]!.span.depth;
   const chosen = spans[at];
+  // While it is only scrolled, rows stay as they are: they need not even be compared.
+  const rowsMade = new Map<number, JSX.Element>();
   return (
     <>
       <Minimap
@@ -63,47 +66,52 @@ export function Waterfall(
       />
       <FindBar view={view} actions={actions} from={at < 0 ? visible[row] ?? -1 : at} box={box} />
       <SpanPath view={view} actions={actions} at={at} />
-      <div
-        class="columns trace-columns"
-        style={{ "--tree": `${treeWidth.value}%`, ...grid(shown) }}
-      >
+      <div class="columns trace-columns" style={{ "--tree": `${treeWidth.value}%` }}>
         {visible.length === 0
           ? <p class="notice grow">No span matches what is looked for.</p>
           : (
-            <Rows
-              scroller={table}
-              class="span-rows"
-              role="treegrid"
-              label="Spans"
-              count={visible.length}
-              height={ROW_HEIGHT}
-              active={row}
-              rowKey={(index) => spans[visible[index]!]!.key}
-              head={<WaterfallHead shown={shown} width={treeWidth} />}
-              row={(index) => {
-                const place = visible[index]!;
-                const of = spans[place]!;
-                return (
-                  <SpanRow
-                    of={of}
-                    index={index}
-                    depth={of.span.depth - base}
-                    slot={slots.get(of.span.service)!}
-                    shown={shown}
-                    stretches={view.path?.get(place)}
-                    clockNs={view.clocks.get(place) ?? 0}
-                    isAdjusted={view.isAdjusted}
-                    isPartial={tree.hasMoreSpans}
-                    isFolded={isFolded(folds, of)}
-                    isSelected={place === at}
-                    isFound={view.foundSet.has(place)}
-                    isStop={index === stop}
-                    open={() => actions.select(place)}
-                    fold={() => actions.fold(place, !isFolded(folds, of))}
-                  />
-                );
-              }}
-            />
+            <div class="span-table">
+              <Grid shown={shown} />
+              <Rows
+                scroller={table}
+                class="span-rows"
+                role="treegrid"
+                label="Spans"
+                count={visible.length}
+                height={ROW_HEIGHT}
+                active={row}
+                rowKey={(index) => spans[visible[index]!]!.key}
+                head={<WaterfallHead shown={shown} width={treeWidth} />}
+                row={(index) => {
+                  const made = rowsMade.get(index);
+                  if (made !== undefined) return made;
+                  const place = visible[index]!;
+                  const of = spans[place]!;
+                  const fresh = (
+                    <SpanRow
+                      of={of}
+                      index={index}
+                      depth={of.span.depth - base}
+                      slot={slots.get(of.span.service)!}
+                      shown={shown}
+                      stretches={view.path?.get(place)}
+                      clockNs={view.clocks.get(place) ?? 0}
+                      isAdjusted={view.isAdjusted}
+                      isPartial={tree.hasMoreSpans}
+                      isFolded={isFolded(folds, of)}
+                      isSelected={place === at}
+                      isFound={view.foundSet.has(place)}
+                      isStop={index === stop}
+                      open={() => actions.select(place)}
+                      fold={() => actions.fold(place, !isFolded(folds, of))}
+                    />
+                  );
+                  if (rowsMade.size >= MAX_ROWS_MADE) rowsMade.clear();
+                  rowsMade.set(index, fresh);
+                  return fresh;
+                }}
+              />
+            </div>
           )}
         {chosen && (
           <SpanDetails

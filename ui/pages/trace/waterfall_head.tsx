@@ -69,13 +69,16 @@ export function WaterfallHead(
   );
 }
 
-/** Where lines go through the rows at those times, for their style. */
-export function grid(shown: Stretch): Record<string, string> {
-  const [first, second] = ticks(shown, TICKS);
-  if (first === undefined || second === undefined) return { "--grid-step": "0" };
+/** Lines behind all rows, at those times. */
+export function Grid({ shown }: { readonly shown: Stretch }): JSX.Element {
   const lengthNs = shown.toNs - shown.fromNs;
-  const step = (second.ns - first.ns) / lengthNs;
-  // A background at 100 % stands at the end, not behind it: its place is a part of what it leaves free.
-  const from = (first.ns - shown.fromNs) / lengthNs / (1 - step);
-  return { "--grid-step": `${step * 100}%`, "--grid-from": `${from * 100}%` };
+  return (
+    <div class="span-grid" aria-hidden="true">
+      <span class="span-lane">
+        {ticks(shown, TICKS).map(({ ns }) => (
+          <i key={ns} style={{ left: `${(ns - shown.fromNs) / lengthNs * 100}%` }} />
+        ))}
+      </span>
+    </div>
+  );
 }
