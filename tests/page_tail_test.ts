@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { seriousFaults } from "./accessibility.ts";
 import { browserTest } from "./browser.ts";
 import { withCollector } from "./page_collector.ts";
 import { type LogLine, sendLines } from "./page_log_lines.ts";
@@ -112,6 +113,11 @@ browserTest(
         rows.toSpliced(3, 1),
         [5, 4, 3, 2, 1, 0].map((n) => `arrived ${n}`),
       );
+      await page.getByRole("button", { name: "Pause" }).click();
+      for (const theme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme: theme });
+        assert.deepEqual(await seriousFaults(page), [], theme);
+      }
       const afters = asked.map(({ searchParams }) => searchParams.get("after"));
       assert.equal(afters[0], null);
       assert.ok(afters.length >= 3 && afters.slice(1).every((after) => /^\d+-\d+$/.test(after!)));
