@@ -6,7 +6,7 @@
  * @module
  */
 
-// Made from 33518eddb21f1a1118026681c8561f38, is a16bef0337887533d0893b4c0cf99577.
+// Made from e1de4269abf0300af6430a7cb172e2c5, is 391ba4024de3ddde978015a7719aafa8.
 
 import type { Page } from "./page.ts";
 
@@ -23,7 +23,7 @@ export const page: Page = {
       rel="icon"
       href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%230b5cc0'/%3E%3Cpath d='M3 5h7M5 8h8M7 11h4' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E"
     >
-    <link rel="stylesheet" href="/assets/app-f5f29ad2022a.css">
+    <link rel="stylesheet" href="/assets/app-c86fa05b646c.css">
     <script type="module" src="/assets/app-aa2e358c5d56.js"></script>
   </head>
   <body>
@@ -54,7 +54,7 @@ export const page: Page = {
 `,
     },
     {
-      name: "app-f5f29ad2022a.css",
+      name: "app-c86fa05b646c.css",
       text: `:root {
 color-scheme: light;
 --bg: #fff;
@@ -852,7 +852,8 @@ display: none;
 flex-basis: 100%;
 }
 .log-bar select {
-flex: 1 1 120px;
+flex: 1 1 calc(50% - 4px);
+min-width: 0;
 max-width: none;
 }
 }
