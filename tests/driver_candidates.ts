@@ -96,6 +96,8 @@ export function denoPostgresShape(url: string): Given {
   const types = {
     getTypeParser: (oid: number) => parsers.get(oid) ?? ((text: string) => text),
   };
+  // Once a connection: each is used many times.
+  pool.on("connect", (client) => client.on("error", () => {}));
   const target: DenoPostgresPool = {
     get available() {
       return pool.idleCount;
@@ -105,7 +107,6 @@ export function denoPostgresShape(url: string): Given {
     },
     async connect() {
       const client = await pool.connect();
-      client.on("error", () => {});
       return {
         async queryArray({ text, args = [] }) {
           const query = { text, values: args, types, rowMode: "array" as const };
