@@ -15,6 +15,8 @@ export interface Answer<T> {
   readonly error: ReadonlySignal<ApiError | undefined>;
   /** Since when one is awaited, as `performance.now()` tells; undefined when none is. */
   readonly askedMs: ReadonlySignal<number | undefined>;
+  /** Whether the one that is awaited was asked by itself: what is shown stays as it is. */
+  readonly isByItself: ReadonlySignal<boolean>;
   /** Asks again. */
   ask(): void;
   /** Asks again unless that is under way, or its viewer has cancelled it. */
@@ -48,6 +50,7 @@ class Asking<T> implements Answer<T> {
   readonly data = signal<T | undefined>(undefined);
   readonly error = signal<ApiError | undefined>(undefined);
   readonly askedMs = signal<number | undefined>(undefined);
+  readonly isByItself = signal(false);
   load!: (signal: AbortSignal) => Promise<T>;
   #running: AbortController | undefined;
 
@@ -55,6 +58,7 @@ class Asking<T> implements Answer<T> {
     this.stop();
     const running = new AbortController();
     this.#running = running;
+    this.isByItself.value = false;
     this.askedMs.value = performance.now();
     this.load(running.signal).then(
       (data) => this.#end(running, () => this.data.value = data),
@@ -73,7 +77,9 @@ class Asking<T> implements Answer<T> {
 
   askAgain(): void {
     if (this.askedMs.peek() !== undefined || this.error.peek() === CANCELLED) return;
-    if (!needsToken.peek()) this.ask();
+    if (needsToken.peek()) return;
+    this.ask();
+    this.isByItself.value = true;
   }
 
   cancel(): void {

@@ -31,6 +31,7 @@ export function Panel<T>(props: PanelProps<T>): JSX.Element {
   const data = answer.data.value;
   const error = answer.error.value;
   const askedMs = answer.askedMs.value;
+  const isByItself = answer.isByItself.value;
   const waitedMs = useWaited(askedMs);
   return (
     <section
@@ -56,7 +57,7 @@ export function Panel<T>(props: PanelProps<T>): JSX.Element {
         />
       )}
       {data !== undefined && (
-        <div class={waitedMs >= BAR_MS ? "panel-body dimmed" : "panel-body"}>
+        <div class={waitedMs >= BAR_MS && !isByItself ? "panel-body dimmed" : "panel-body"}>
           {props.children(data)}
         </div>
       )}
