@@ -31,7 +31,10 @@ const points = (make: (at: string, minute: number) => object) =>
   Array.from({ length: MINUTES }, (_, n) => make(String(FIRST + BigInt(n) * MINUTE), n));
 
 function metricsOf(service: string, speed: number) {
-  const attributes = [text("http.route", service === "shop" ? "/cart" : HOSTILE)];
+  const attributes = [
+    text("http.route", service === "shop" ? "/cart" : HOSTILE),
+    text('the "data" centre', `centre of ${service}`),
+  ];
   const start = String(FIRST - MINUTE);
   const common = (at: string) => ({ attributes, startTimeUnixNano: start, timeUnixNano: at });
   return {
@@ -129,6 +132,9 @@ browserTest(
     await page.getByLabel("Group").selectOption({ label: "by http.route" });
     await row(page, `http.route=${HOSTILE}`).waitFor();
     assert.equal(await page.locator("main img").count(), 0);
+    await page.getByLabel("Group").selectOption({ label: 'by the "data" centre' });
+    await page.getByText("centre of mail").first().waitFor();
+    await page.getByLabel("Group").selectOption({ label: "by http.route" });
     await page.getByLabel("Filter").fill("service = shop");
     await page.keyboard.press("Enter");
     await row(page, `http.route=${HOSTILE}`).waitFor({ state: "detached" });

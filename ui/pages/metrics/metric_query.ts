@@ -5,6 +5,7 @@ import type { MetricPage } from "../../frame/answers.ts";
 import type { Parameters } from "../../frame/api.ts";
 import { parameter, withParameters } from "../../frame/location.ts";
 import { nanosOf, range, rangeMs } from "../../frame/range.ts";
+import { quoted } from "../../frame/value.ts";
 
 /** A metric of the list. */
 export type ListedMetric = MetricPage["metrics"][number];
@@ -32,7 +33,7 @@ export function metricParameters(): Parameters {
     ? undefined
     : group.value === ALL_IN_ONE
     ? [""]
-    : [group.value];
+    : [quoted(group.value)];
   return {
     ...kindParameters(),
     function: parameter("function"),
