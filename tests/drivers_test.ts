@@ -372,7 +372,7 @@ for (const { name, driver, copies, open } of candidates) {
       await transaction.copyIn([
         { table: KEYED, rows: [keyed] },
         { table: SAMPLE, rows: [] },
-        { table: SAMPLE, rows: [sample, sample] },
+        { table: SAMPLE, rows: [sample] },
       ]);
     });
     const [rows] = await database.query(
@@ -381,7 +381,7 @@ for (const { name, driver, copies, open } of candidates) {
     const [{ n }] = await database.query<{ n: bigint }>(
       `select count(*) as n from (${SAMPLE_SELECT}) as s`,
     ) as [{ n: bigint }];
-    assert.deepEqual(rows, { keyed: 500n, sample: 2n * n });
+    assert.deepEqual(rows, { keyed: 500n, sample: n });
   });
 
   for (const bad of [0, 1, 2]) {
