@@ -94,13 +94,9 @@ function scopeMessage(writer: WireWriter, scope: Scope): void {
 
 function spanMessage(writer: WireWriter, span: ReadableSpan): void {
   const mark = writer.open(SPAN_ROOM);
-  const { traceId, spanId, traceState, traceFlags } = span.spanContext();
+  const context = span.spanContext();
   const parent = span.parentSpanContext;
-  writer.tag(1, WIRE.bytes);
-  writer.hex(traceId);
-  writer.tag(2, WIRE.bytes);
-  writer.hex(spanId);
-  text(writer, 3, traceState?.serialize());
+  identity(writer, context);
   if (parent?.spanId) {
     writer.tag(4, WIRE.bytes);
     writer.hex(parent.spanId);
@@ -129,7 +125,7 @@ function spanMessage(writer: WireWriter, span: ReadableSpan): void {
   text(writer, 2, status.message);
   count(writer, 3, status.code);
   writer.close(statusMark);
-  flags(writer, 16, traceFlags, parent?.isRemote);
+  flags(writer, 16, context.traceFlags, parent?.isRemote);
   writer.close(mark, SPAN_ROOM);
 }
 
@@ -144,16 +140,21 @@ function eventMessage(writer: WireWriter, event: Event): void {
 
 function linkMessage(writer: WireWriter, link: Link): void {
   const mark = writer.open();
-  const { traceId, spanId, traceState, traceFlags, isRemote } = link.context;
+  const { traceFlags, isRemote } = link.context;
+  identity(writer, link.context);
+  attributes(writer, 4, link.attributes);
+  count(writer, 5, link.droppedAttributesCount);
+  flags(writer, 6, traceFlags, isRemote);
+  writer.close(mark);
+}
+
+/** What spans and links both begin with. */
+function identity(writer: WireWriter, { traceId, spanId, traceState }: Link["context"]): void {
   writer.tag(1, WIRE.bytes);
   writer.hex(traceId);
   writer.tag(2, WIRE.bytes);
   writer.hex(spanId);
   text(writer, 3, traceState?.serialize());
-  attributes(writer, 4, link.attributes);
-  count(writer, 5, link.droppedAttributesCount);
-  flags(writer, 6, traceFlags, isRemote);
-  writer.close(mark);
 }
 
 function text(writer: WireWriter, field: number, value: string | undefined): void {

@@ -15,21 +15,13 @@ import {
   oracleSeries,
   sumOf,
   together,
-  type Window,
 } from "./metric_oracle.ts";
-import { FIRST, METRIC_REQUESTS } from "./metric_requests.ts";
+import { SINCE, STEP, UNTIL, WINDOWS } from "./metric_range.ts";
+import { METRIC_REQUESTS } from "./metric_requests.ts";
 import { metrics, TIME } from "./one_record.ts";
 import { drivers, testDatabase } from "./postgres.ts";
 import { TranscodeStore } from "./transcode_store.ts";
 
-/** Does not begin with the data, and does not end with a whole window. */
-const SINCE = FIRST + 95_000_000_000n;
-const UNTIL = TIME - 12_000_000_000n;
-const STEP = 60_000_000_000n;
-const WINDOWS: Window[] = [];
-for (let from = SINCE; from < UNTIL; from += STEP) {
-  WINDOWS.push({ from, to: from + STEP < UNTIL ? from + STEP : UNTIL });
-}
 const RANGE = { since: SINCE, until: UNTIL, stepMs: Number(STEP / 1_000_000n) };
 
 /** Chooses a series of scale 5. */

@@ -3,11 +3,10 @@
 import type { RefObject } from "preact";
 import { copyText } from "../../frame/copy.tsx";
 import { useKeys } from "../../frame/keys.ts";
+import { movingKeys } from "../../frame/row_keys.ts";
 import type { TraceActions } from "./trace_actions.ts";
 import type { TraceView } from "./trace_view.ts";
 import { isFolded } from "./span_tree.ts";
-
-const PAGE = 20;
 
 /** Listens to them. */
 export function useTraceKeys(
@@ -26,14 +25,7 @@ export function useTraceKeys(
   const from = view.at < 0 ? at : view.at;
   const to = (index: number) => () => actions.toRow(index);
   useKeys([
-    { key: "j", about: "Next span", act: to(row + 1) },
-    { key: "k", about: "Span before", act: to(row - 1) },
-    { key: "ArrowDown", about: "Next span", act: to(row + 1) },
-    { key: "ArrowUp", about: "Span before", act: to(row - 1) },
-    { key: "PageDown", about: "A page on", act: to(row + PAGE) },
-    { key: "PageUp", about: "A page back", act: to(row - PAGE) },
-    { key: "Home", about: "First span", act: to(0) },
-    { key: "End", about: "Last span", act: to(visible.length - 1) },
+    ...movingKeys("span", row, visible.length, to),
     { key: "ArrowLeft", about: "Fold, or go to the parent", act: () => actions.left(row) },
     { key: "ArrowRight", about: "Open, or go to the first child", act: () => actions.right(row) },
     {
