@@ -19,6 +19,8 @@ if (import.meta.main) {
     telemetry.tracerProvider!.getTracer("test").startSpan("of the handle").end();
     outer.end();
   });
+  // The first start of an embedded database may take longer than a flush waits.
+  await telemetry.ready;
   await telemetry.flush();
   const { resourceSpans } = await telemetry.storage!.exportStored("traces");
   const spans = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));

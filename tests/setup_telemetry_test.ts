@@ -177,6 +177,7 @@ Deno.test("providers are registered for @opentelemetry/api until the handle is d
       return span.spanContext();
     });
     metrics.getMeter("test").createCounter("nobody's").add(1);
+    await telemetry.ready;
     await telemetry.flush();
     const stored = await telemetry.storage!.getTrace(parent.traceId);
     const child = stored.find(({ record }) => record.name === "child")!.record;
