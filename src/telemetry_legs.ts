@@ -80,6 +80,7 @@ export class TelemetryLeg {
   readonly logs: BatchLogRecordProcessor | undefined;
   /** What collects metrics. */
   readonly metrics: PeriodicExportingMetricReader | undefined;
+  readonly #exporters: Exporters;
   readonly #settings: TelemetrySettings;
   #exported = 0;
   #failed = 0;
@@ -87,6 +88,7 @@ export class TelemetryLeg {
   /** Makes processors and a reader for the signals that are on. */
   constructor(name: LegName, exporters: Exporters, settings: TelemetrySettings) {
     this.name = name;
+    this.#exporters = exporters;
     this.#settings = settings;
     const { traces, logs, metrics, batchDelayMs, maxQueueSize, metricIntervalMs } = settings;
     const { exportTimeoutMs } = settings;
@@ -139,15 +141,22 @@ export class TelemetryLeg {
 
   /** Exports what waits, for `shutdownTimeoutMs` at most. Never rejects. */
   flush(): Promise<void> {
-    return this.#all("flush", (part) => part.forceFlush());
+    return this.#all("flush", async (parts) => {
+      await Promise.allSettled(parts.map((part) => part.forceFlush()));
+      // The processor of spans does not wait for the batch that its timer has sent.
+      await Promise.allSettled(Object.values(this.#exporters).map((to) => to.forceFlush?.()));
+    });
   }
 
   /** The same, and takes no more. */
   shutdown(): Promise<void> {
-    return this.#all("shut down", (part) => part.shutdown());
+    return this.#all(
+      "shut down",
+      (parts) => Promise.allSettled(parts.map((part) => part.shutdown())),
+    );
   }
 
-  async #all(action: string, run: (part: Flushable) => Promise<void>): Promise<void> {
+  async #all(action: string, run: (parts: Flushable[]) => Promise<unknown>): Promise<void> {
     const { shutdownTimeoutMs, onEvent } = this.#settings;
     const parts = [this.spans, this.logs, this.metrics].filter((part) => part !== undefined);
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -155,7 +164,7 @@ export class TelemetryLeg {
       timer = setTimeout(() => resolve("late"), shutdownTimeoutMs);
     });
     // What fails is told where it fails.
-    const ended = await Promise.race([Promise.allSettled(parts.map(run)), late]);
+    const ended = await Promise.race([run(parts), late]);
     clearTimeout(timer);
     if (ended !== "late") return;
     onEvent({

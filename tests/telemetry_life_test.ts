@@ -130,6 +130,33 @@ Deno.test("what stores is not traced, whoever traces databases and requests", as
   assert.deepEqual(seen, [true, true, true, true]);
 });
 
+Deno.test("a flush waits for the batches that were sent before it", async () => {
+  const adapter = new OTelStorageAdapter({ pgliteDir: "memory://" });
+  adapter.init = () => Promise.resolve();
+  const allSent = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  let sent = 0;
+  let durable = 0;
+  adapter.write = async () => {
+    if (++sent === 2) allSent.resolve();
+    await held.promise;
+    durable++;
+    return { accepted: 1, rejected: 0, message: "" };
+  };
+  await using telemetry = setupTelemetry({
+    backend: "postgresql",
+    storage: adapter,
+    metrics: false,
+    batchDelayMs: 1,
+  });
+  trace.getTracer("shop").startSpan("order").end();
+  logs.getLogger("shop").emit({ body: "sold" });
+  await allSent.promise;
+  const flushed = telemetry.flush().then(() => durable);
+  setTimeout(held.resolve, 50);
+  assert.equal(await flushed, 2);
+});
+
 Deno.test("signals can be off, and what was registered is taken back at the end", async () => {
   const adapter = new OTelStorageAdapter({ pgliteDir: "memory://" });
   adapter.init = () => Promise.resolve();
