@@ -151,7 +151,10 @@ Deno.test("a flush waits for the batches that were sent before it", async () => 
   });
   trace.getTracer("shop").startSpan("order").end();
   logs.getLogger("shop").emit({ body: "sold" });
+  // The timers of the processors do not keep a program alive.
+  const alive = setInterval(() => {}, 1_000);
   await allSent.promise;
+  clearInterval(alive);
   const flushed = telemetry.flush().then(() => durable);
   setTimeout(held.resolve, 50);
   assert.equal(await flushed, 2);
