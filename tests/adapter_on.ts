@@ -6,8 +6,9 @@
 
 import { PGlite } from "@electric-sql/pglite";
 import { OTelStorageAdapter, type OTelStorageOptions } from "@oneiric/otel-storage";
-import { emptySnapshot, testDatabase, type TestDriver } from "./postgres.ts";
+import { migratedSnapshot, testDatabase, type TestDriver } from "./postgres.ts";
 
+/** A new embedded database. */
 export const PGLITE = { pgliteDir: "memory://" };
 
 /** An adapter on a database of its own, not initialised yet. */
@@ -16,7 +17,7 @@ export async function adapterOn(
   options: Partial<OTelStorageOptions> = {},
 ): Promise<AsyncDisposable & { adapter: OTelStorageAdapter; url: string }> {
   if (driver === "pglite") {
-    const client = await PGlite.create({ loadDataDir: await emptySnapshot() });
+    const client = await PGlite.create({ loadDataDir: await migratedSnapshot() });
     const adapter = new OTelStorageAdapter({ client, ...options });
     return {
       adapter,

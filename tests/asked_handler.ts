@@ -9,7 +9,8 @@ import { decodeStatus, type Encoding } from "../src/otlp.ts";
 import type { Signal } from "../src/record.ts";
 import { handler, type HandlerOptions, type Store } from "../src/server.ts";
 
-interface Written {
+/** What the store was given. */
+export interface Written {
   readonly signal: Signal;
   readonly body: Uint8Array;
 }
@@ -29,6 +30,7 @@ export function fakeStore(instead: Partial<Store> = {}): Store & { readonly writ
   };
 }
 
+/** A request; by default one that posts {@linkcode ONE_LOG}. */
 export interface Sent {
   readonly path?: string;
   readonly method?: string;
@@ -37,9 +39,11 @@ export interface Sent {
   readonly signal?: AbortSignal;
 }
 
+/** A request of one log record. */
 export const ONE_LOG =
   '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","body":{"stringValue":"hi"}}]}]}]}';
 
+/** Makes the request. */
 export function sent(
   { path = "/v1/logs", method = "POST", headers = {}, body = ONE_LOG, signal }: Sent = {},
 ): Request {
@@ -56,6 +60,7 @@ export function ask(request: Sent, options: Partial<HandlerOptions> = {}): Promi
   return handler({ store: fakeStore(), ...options })(sent(request));
 }
 
+/** The HTTP status of an answer that failed, and the code and message of its OTLP status. */
 export async function statusOf(
   response: Response,
   encoding: Encoding = "json",

@@ -1,7 +1,7 @@
 /** The breaker: which results count, when they come late, and what an isolation holds. */
 
 import assert from "node:assert/strict";
-import { begin, breakerAt, down, fail, half, opened, refused } from "./made_breaker.ts";
+import { begin, breakerAt, fail, half, opened, refused } from "./made_breaker.ts";
 
 Deno.test("breaker ignores a success that comes while open from a call begun while closed", async () => {
   const { breaker, time } = breakerAt(0);

@@ -1,12 +1,8 @@
 /** The breaker: when it opens, probes and closes, by whose clock, and its options. */
 
 import assert from "node:assert/strict";
-import {
-  CircuitBreaker,
-  CircuitBreakerOpenError,
-  type CircuitBreakerOptions,
-} from "@oneiric/otel-storage/breaker";
-import { begin, breakerAt, down, fail, half, opened, refused } from "./made_breaker.ts";
+import { CircuitBreaker, type CircuitBreakerOptions } from "@oneiric/otel-storage/breaker";
+import { begin, breakerAt, fail, half, opened, refused } from "./made_breaker.ts";
 
 Deno.test("test_circuit_closed_passes_requests: a call returns its result, the state stays CLOSED", async () => {
   const breaker = new CircuitBreaker();

@@ -7,13 +7,12 @@ import { type DeadLetter, type Delivered, noCounts, type Sink } from "../src/sin
 import type { Database } from "../src/postgres/database.ts";
 import { DatabaseSink } from "../src/postgres/database_sink.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
 import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import type { Signal } from "../src/record.ts";
-import { drivers, testDatabase, type TestDriver } from "./postgres.ts";
+import { drivers, migratedDatabase, type TestDriver } from "./postgres.ts";
 import { logs, numbers, points, spanId, spans } from "./requests.ts";
 
 const NEVER = new AbortController().signal;
@@ -26,9 +25,8 @@ interface Storage extends AsyncDisposable {
 }
 
 async function openStorage(driver: TestDriver): Promise<Storage> {
-  const store = await testDatabase(driver);
+  const store = await migratedDatabase(driver);
   const { database } = store;
-  await migrate(database);
   const partitions = new Partitions(database, { width: "day", retentionDays: 30 });
   return {
     database,

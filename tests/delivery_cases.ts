@@ -6,10 +6,11 @@
 
 import type { DeliveryEvent } from "../src/delivery.ts";
 import type { Cursor } from "../src/journal.ts";
+import type { Signal } from "../src/record.ts";
 import { type DeadLetter, noCounts } from "../src/sink.ts";
 
 /** So many spans, and nothing else. */
-export const traces = (n: number) => ({ ...noCounts(), traces: n });
+export const traces = (n: number): Record<Signal, number> => ({ ...noCounts(), traces: n });
 
 /** A letter that takes room. */
 export const OTHER: DeadLetter = {
@@ -23,7 +24,8 @@ export const OTHER: DeadLetter = {
 };
 
 /** What happened, in its order. */
-export const kinds = (events: readonly DeliveryEvent[]) => events.map(({ kind }) => kind);
+export const kinds = (events: readonly DeliveryEvent[]): DeliveryEvent["kind"][] =>
+  events.map(({ kind }) => kind);
 
 /** A cursor that does something before each move. */
 export function cursorThat(before: (to: bigint) => unknown): (cursor: Cursor) => Cursor {

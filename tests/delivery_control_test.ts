@@ -4,7 +4,16 @@ import assert from "node:assert/strict";
 import type { DeliveryOptions } from "../src/delivery.ts";
 import { memoryJournal } from "../src/memory_journal.ts";
 import { noCounts } from "../src/sink.ts";
-import { down, fail, hang, inWorld, settled, take, TestSink, until } from "./delivery_harness.ts";
+import {
+  down,
+  fail,
+  hang,
+  inWorld,
+  settled,
+  take,
+  type TestSink,
+  until,
+} from "./delivery_harness.ts";
 import { cursorThat, traces } from "./delivery_cases.ts";
 
 Deno.test("a paused delivery delivers nothing, tells its lag, and goes on", async () => {

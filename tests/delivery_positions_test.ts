@@ -10,7 +10,7 @@ import {
   inWorld,
   letterOf,
   take,
-  TestSink,
+  type TestSink,
   until,
   type World,
 } from "./delivery_harness.ts";

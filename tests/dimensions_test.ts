@@ -3,7 +3,6 @@ import { encodeRequest } from "../src/otlp.ts";
 import { Batch } from "../src/postgres/batch.ts";
 import type { Database } from "../src/postgres/database.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import type { KeyValue, Signal } from "../src/record.ts";
 import {
@@ -20,7 +19,7 @@ import {
   traces,
 } from "./one_record.ts";
 import { columnsOf } from "./batch_rows.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import { ARRIVAL, TranscodeStore } from "./transcode_store.ts";
 
 const store = await TranscodeStore.open();
@@ -367,8 +366,7 @@ Deno.test("a cache that is full forgets, and the same ids are made again", () =>
 
 for (const driver of drivers) {
   Deno.test(`writers that commit the same rows in opposite order do not deadlock (${driver})`, async () => {
-    await using test = await testDatabase(driver);
-    await migrate(test.database);
+    await using test = await migratedDatabase(driver);
     for (let round = 0; round < 4; round++) {
       const names = Array.from({ length: 3000 }, (_, n) => `name ${round} ${n}`);
       const writers = Array.from({ length: 4 }, () => new Writer());

@@ -10,9 +10,8 @@ import {
 } from "../src/filter.ts";
 import { FilterFieldError, filterSql } from "../src/filter_sql.ts";
 import type { Database, SqlValue } from "../src/postgres/database.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import type { Signal } from "../src/record.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 
 function attribute(key: string, of: "record" | "resource" = "record") {
   return { kind: "attribute", of, key } as const;
@@ -332,9 +331,8 @@ async function insertSample(database: Database, n: number, sample: Sample): Prom
 
 for (const driver of drivers) {
   Deno.test(`filter in SQL chooses what it says: ${driver}`, async () => {
-    await using store = await testDatabase(driver);
+    await using store = await migratedDatabase(driver);
     const { database } = store;
-    await migrate(database);
     await database.execute(
       `create table samples (id int, attributes jsonb, set_id int, attribute_values text[]);
        create table sets (id int, attributes jsonb, own_keys text[], own_types text);`,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { classify } from "@oneiric/otel-storage/retry";
 import { ForwardError, ForwardSink } from "../src/forward.ts";
 import { encodeResponse } from "../src/otlp.ts";
-import { type Delivered, noCounts } from "../src/sink.ts";
+import { noCounts } from "../src/sink.ts";
 import { type Behaviour, misbehavingServer, type ReceivedRequest } from "./misbehaving_server.ts";
 import { FINE, forwarding, namesIn, never, received, records } from "./forwarding.ts";
 

@@ -53,18 +53,22 @@ export function records(...names: string[]): JournalRecord[] {
   });
 }
 
-export const received = (server: MisbehavingServer) =>
+/** The names in each request that came, in their order. */
+export const received = (server: MisbehavingServer): string[] =>
   server.requests.map(({ signal, body }) => namesIn(signal, body).join(" "));
 
+/** A signal that nobody aborts. */
 export const never = new AbortController().signal;
 
-interface Forwarding {
+/** A forward, the server it sends to, and what it told. */
+export interface Forwarding {
   readonly sink: ForwardSink;
   readonly server: MisbehavingServer;
   readonly events: ForwardEvent[];
   deliver(given: readonly JournalRecord[], signal?: AbortSignal): Promise<Delivered>;
 }
 
+/** Lets a test use a forward to a server that behaves so. */
 export async function forwarding(
   behave: Behaviour | ((request: ReceivedRequest) => Behaviour),
   use: (forwarding: Forwarding) => Promise<void>,

@@ -16,7 +16,7 @@ export function errorWith(properties: Record<string, unknown>, cause?: unknown):
 }
 
 /** Nobody listens. */
-export const refused = () => errorWith({ code: "ECONNREFUSED" });
+export const refused = (): Error => errorWith({ code: "ECONNREFUSED" });
 
 /** To be tried no more. */
 export const PERMANENT: Failure = { kind: "permanent" };

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { encodeRequest } from "../src/otlp.ts";
 import type { Database } from "../src/postgres/database.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { type BucketCounts, type BucketQuery, countBuckets } from "../src/query.ts";
 import type { ExponentialHistogramDataPoint, HistogramDataPoint, Metric } from "../src/record.ts";
 import {
@@ -19,7 +18,7 @@ import {
 import { SINCE, STEP, UNTIL, WINDOWS } from "./metric_range.ts";
 import { METRIC_REQUESTS } from "./metric_requests.ts";
 import { metrics, TIME } from "./one_record.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import { TranscodeStore } from "./transcode_store.ts";
 
 const RANGE = { since: SINCE, until: UNTIL, stepMs: Number(STEP / 1_000_000n) };
@@ -28,8 +27,7 @@ const RANGE = { since: SINCE, until: UNTIL, stepMs: Number(STEP / 1_000_000n) };
 const FINE = 'service = shop and http.route = "/cart"';
 
 async function storeOf(driver: typeof drivers[number], requests: typeof METRIC_REQUESTS) {
-  const test = await testDatabase(driver);
-  await migrate(test.database);
+  const test = await migratedDatabase(driver);
   const store = new TranscodeStore(test.database);
   for (const request of requests) store.transcode("metrics", encodeRequest("metrics", request));
   await store.flush();

@@ -2,7 +2,6 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { encodeRequest } from "../src/otlp.ts";
 import type { Database } from "../src/postgres/database.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import {
   findExemplars,
   listMetrics,
@@ -15,7 +14,7 @@ import type { Metric } from "../src/record.ts";
 import { METRIC_REQUESTS } from "./metric_requests.ts";
 import { attribute, exemplar, gauge, metrics, point, resource, TIME } from "./one_record.ts";
 import { observed } from "./open_store.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import { TranscodeStore } from "./transcode_store.ts";
 
 const HOUR = 3_600_000_000_000n;
@@ -83,8 +82,7 @@ const anyQuery: fc.Arbitrary<MetricQuery> = fc.tuple(
 
 const stores = new Map<string, Database>();
 for (const driver of drivers) {
-  const { database } = await testDatabase(driver);
-  await migrate(database);
+  const { database } = await migratedDatabase(driver);
   // The data, and a day before, and after.
   const day = 24n * HOUR;
   for (const time of [TIME - day, TIME, TIME + day]) {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeRequest } from "../src/otlp.ts";
 import type { Database } from "../src/postgres/database.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import {
   type MetricFunction,
   type MetricLine,
@@ -25,13 +24,12 @@ import {
 } from "./metric_oracle.ts";
 import { SINCE, STEP, UNTIL, WINDOWS } from "./metric_range.ts";
 import { METRIC_REQUESTS } from "./metric_requests.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import { TranscodeStore } from "./transcode_store.ts";
 
 const stores = new Map<string, Database>();
 for (const driver of drivers) {
-  const { database } = await testDatabase(driver);
-  await migrate(database);
+  const { database } = await migratedDatabase(driver);
   const store = new TranscodeStore(database);
   for (const request of METRIC_REQUESTS) {
     store.transcode("metrics", encodeRequest("metrics", request));

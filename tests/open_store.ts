@@ -4,9 +4,10 @@
  * @module
  */
 
-import { OTelStorageAdapter } from "../src/adapter.ts";
+import { PGlite } from "@electric-sql/pglite";
+import { OTelStorageAdapter, type OTelStorageOptions } from "../src/adapter.ts";
 import type { Database, Queryable, Row, SqlValue } from "../src/postgres/database.ts";
-import { testDatabase, type TestDriver } from "./postgres.ts";
+import { migratedSnapshot, testDatabase, type TestDriver } from "./postgres.ts";
 
 /** A store that goes with the test. */
 export interface OpenStore extends AsyncDisposable {
@@ -18,20 +19,23 @@ export interface OpenStore extends AsyncDisposable {
 
 /** Opens a new, empty store. */
 export async function openStore(driver: TestDriver): Promise<OpenStore> {
-  const server = driver === "postgres" ? await testDatabase(driver) : undefined;
-  const adapter = new OTelStorageAdapter(
-    server === undefined ? { pgliteDir: "memory://" } : { connectionString: server.url },
-  );
+  await using opened = new AsyncDisposableStack();
+  let options: OTelStorageOptions;
+  let url = "memory://";
+  if (driver === "postgres") {
+    ({ url } = opened.use(await testDatabase(driver)));
+    options = { connectionString: url };
+  } else {
+    // Of one in a worker only the adapter could make it, anew each time, which takes seconds.
+    const client = await PGlite.create({ loadDataDir: await migratedSnapshot() });
+    opened.defer(() => client.close());
+    options = { client };
+  }
+  const adapter = opened.use(new OTelStorageAdapter(options));
   await adapter.init();
-  return {
-    adapter,
-    database: await adapter.database(),
-    url: server?.url ?? "memory://",
-    async [Symbol.asyncDispose]() {
-      await adapter.close();
-      await server?.[Symbol.asyncDispose]();
-    },
-  };
+  const database = await adapter.database();
+  const all = opened.move();
+  return { adapter, database, url, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
 /** A statement that was run, with what, and how many rows it gave. */

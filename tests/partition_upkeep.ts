@@ -5,26 +5,20 @@
  */
 
 import type { Database, Queryable } from "../src/postgres/database.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import type { PartitionWidth } from "../src/postgres/partition_width.ts";
 import { Partitions, type PartitionsOptions } from "../src/postgres/partitions.ts";
-import { type TestDatabase, testDatabase, type TestDriver } from "./postgres.ts";
 
+/** An hour. */
 export const HOUR_MS = 3_600_000;
-
+/** A day. */
 export const DAY_MS = 24 * HOUR_MS;
 
 /** A Monday. */
 export const NOW = Date.parse("2026-11-23T12:30:00Z");
 
+/** The hour since 1970 in which a time lies. */
 export function hourOf(time: string): number {
   return Math.floor(Date.parse(time) / HOUR_MS);
-}
-
-export async function migrated(driver: TestDriver): Promise<TestDatabase> {
-  const test = await testDatabase(driver);
-  await migrate(test.database);
-  return test;
 }
 
 /** Upkeep whose clock is `clock.now`. */
@@ -52,6 +46,7 @@ export async function listed(database: Queryable, table = "spans"): Promise<stri
   return rows.map(({ line }) => line);
 }
 
+/** Calls the function of the database that makes partitions. */
 export async function ensure(
   database: Queryable,
   from: string,
@@ -65,6 +60,7 @@ export async function ensure(
   return rows.map(({ name }) => name);
 }
 
+/** Stores a span of each of these times. */
 export async function insertSpans(database: Queryable, ...times: string[]): Promise<void> {
   await database.query(
     `insert into otel_data.spans (trace_id, span_id, time, duration_ns, resource_id, scope_id,
@@ -75,6 +71,7 @@ export async function insertSpans(database: Queryable, ...times: string[]): Prom
   );
 }
 
+/** How many rows a table has. */
 export async function count(database: Queryable, table: string): Promise<number> {
   const [row] = await database.query<{ count: number }>(
     `select count(*)::int as count from ${table}`,

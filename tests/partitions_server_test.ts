@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Database } from "../src/postgres/database.ts";
 import { pg } from "../src/postgres/pg.ts";
-import { drivers } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import {
   count,
   ensure,
@@ -11,7 +11,6 @@ import {
   hourOf,
   insertSpans,
   listed,
-  migrated,
   NOW,
   observed,
   upkeep,
@@ -40,7 +39,7 @@ async function underWay(
 }
 
 Deno.test("partitions made by eight processes at once are made once", onServer, async () => {
-  await using test = await migrated("postgres");
+  await using test = await migratedDatabase("postgres");
   await using databases = new AsyncDisposableStack();
   const reports = await Promise.all(
     Array.from({ length: 8 }, async () => {
@@ -56,7 +55,7 @@ Deno.test("partitions made by eight processes at once are made once", onServer, 
 });
 
 Deno.test("rows move out of the default partition while writers go on", onServer, async () => {
-  await using test = await migrated("postgres");
+  await using test = await migratedDatabase("postgres");
   const { database } = test;
   let writing = true;
   let written = 0;
@@ -84,7 +83,7 @@ Deno.test(
   "partitions are made ahead while a writer's transaction is under way",
   onServer,
   async () => {
-    await using test = await migrated("postgres");
+    await using test = await migratedDatabase("postgres");
     await ensure(test.database, "2026-11-23T00:00Z", "2026-11-24T00:00Z", "day");
     await using _writer = await underWay(
       test.database,
@@ -99,7 +98,7 @@ Deno.test(
 );
 
 Deno.test("expire tries again when a reader held it up", onServer, async () => {
-  await using test = await migrated("postgres");
+  await using test = await migratedDatabase("postgres");
   const { database } = test;
   await ensure(database, "2026-09-01T00:00Z", "2026-09-02T00:00Z", "day");
   await ensure(database, "2026-11-23T00:00Z", "2026-11-26T00:00Z", "day");
@@ -122,7 +121,7 @@ Deno.test(
   "expire reports what a long reader kept it from, and does it the next time",
   onServer,
   async () => {
-    await using test = await migrated("postgres");
+    await using test = await migratedDatabase("postgres");
     const { database } = test;
     await ensure(database, "2026-09-01T00:00Z", "2026-09-03T00:00Z", "day");
     const { partitions } = upkeep(database, { lockAttempts: 1 });
@@ -147,7 +146,7 @@ Deno.test(
   "records go to the default partition while a long reader is in the way of their own",
   onServer,
   async () => {
-    await using test = await migrated("postgres");
+    await using test = await migratedDatabase("postgres");
     const { database } = test;
     const { partitions } = upkeep(database);
     await partitions.makeAhead();
@@ -164,7 +163,7 @@ Deno.test(
 );
 
 Deno.test("seal removes the index that an interrupted rebuild left behind", onServer, async () => {
-  await using test = await migrated("postgres");
+  await using test = await migratedDatabase("postgres");
   const { database } = test;
   await ensure(database, "2026-11-20T00:00Z", "2026-11-21T00:00Z", "day");
   await insertSpans(database, "2026-11-20T10:00Z", "2026-11-20T10:00Z");
@@ -182,7 +181,7 @@ Deno.test("seal removes the index that an interrupted rebuild left behind", onSe
 });
 
 Deno.test("a dimension that a writer is renewing is left to it", onServer, async () => {
-  await using test = await migrated("postgres");
+  await using test = await migratedDatabase("postgres");
   const { database } = test;
   await database.query(
     "insert into otel_data.names values (1, 'renewed', '2020-01-01'), (2, 'old', '2020-01-01')",
@@ -197,7 +196,7 @@ Deno.test("a dimension that a writer is renewing is left to it", onServer, async
 });
 
 Deno.test("no function waits longer than a second for a lock", onServer, async () => {
-  await using test = await migrated("postgres");
+  await using test = await migratedDatabase("postgres");
   const locking = await test.database.query(`
     select proname::text as name, 'lock_timeout=1s' = any (proconfig) as bounded from pg_proc
     where pronamespace = 'otel_data'::regnamespace and prosrc ~ 'lock table|execute step;' order by 1`);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Database } from "../src/postgres/database.ts";
 import { chooseWidth } from "../src/postgres/partition_width.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
-import { drivers } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import {
   count,
   DAY_MS,
@@ -12,14 +12,13 @@ import {
   hourOf,
   insertSpans,
   listed,
-  migrated,
   observed,
   upkeep,
 } from "./partition_upkeep.ts";
 
 for (const driver of drivers) {
   Deno.test(`maintain makes the partitions of today and the next two days (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { partitions } = upkeep(test.database);
     const report = await partitions.maintain();
     const days = ["20261123", "20261124", "20261125"];
@@ -52,7 +51,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`late records get a partition of their own, those out of bounds none (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { partitions } = upkeep(test.database, { retentionDays: 10 });
     await partitions.makeAhead();
     const hours = [
@@ -77,7 +76,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`ensureFor asks the database only about hours it does not know (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     let asked = 0;
     const database = observed(test.database, () => void asked++);
     const { partitions, clock } = upkeep(database);
@@ -97,7 +96,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`hours that another process made partitions for are not made again (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const one = upkeep(test.database).partitions;
     const other = upkeep(test.database).partitions;
     await one.makeAhead();
@@ -109,7 +108,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`ensure moves rows that wait in the default partition (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     const times = [
       "2026-11-22T23:59:59Z",
@@ -131,7 +130,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`maintain moves what went to the default partition and belongs elsewhere (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await insertSpans(
       database,
@@ -158,7 +157,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`partitions have UTC bounds and names whatever the session's time zone (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     for (const zone of ["America/New_York", "Asia/Kolkata", "Pacific/Apia"]) {
       await database.transaction(async (transaction) => {
@@ -191,7 +190,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`a new width begins where the partitions there are end (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await ensure(database, "2026-11-24T20:30Z", "2026-11-24T22:30Z", "hour");
     assert.deepEqual(await ensure(database, "2026-11-24T20:30Z", "2026-11-26T10:00Z", "day"), [
@@ -221,7 +220,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`ensure refuses what it cannot do by name (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     const call = (table: string, from: string, to: string, width: string) =>
       database.query("select otel_data.ensure($1, $2::timestamptz, $3::timestamptz, $4)", [
@@ -251,7 +250,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`a table in the way leaves its records to the default partition (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await database.query("create table otel_data.spans_20261122 (kept int)");
     let asked = 0;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Database } from "../src/postgres/database.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
-import { drivers } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import {
   count,
   DAY_MS,
@@ -11,14 +11,13 @@ import {
   hourOf,
   insertSpans,
   listed,
-  migrated,
   NOW,
   upkeep,
 } from "./partition_upkeep.ts";
 
 for (const driver of drivers) {
   Deno.test(`expire drops only what is wholly older than asked (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await insertSpans(database, "1970-01-01T00:00Z");
     const { partitions, clock } = upkeep(database, { retentionDays: 5 });
@@ -43,7 +42,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`expire leaves alone what is not a partition by time (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await ensure(database, "2026-11-23T00:00Z", "2026-11-24T00:00Z", "day");
     await database.execute("create table otel_data.spans_20200101 (a int)");
@@ -61,7 +60,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`dimensions go when no record can name them any more (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await ensure(database, "2026-11-20T00:00Z", "2026-11-21T00:00Z", "day");
     // The oldest partition begins on the 20th: a day's width and two days before it is the 17th.
@@ -119,7 +118,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`seal finishes closed partitions once (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     const { partitions, clock } = upkeep(database);
     for (const signal of ["traces", "logs", "metrics"] as const) {
@@ -176,7 +175,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`seal does the same in one call, and refuses what is no partition (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await ensure(database, "2026-11-22T00:00Z", "2026-11-23T00:00Z", "day");
     assert.deepEqual(await database.query("select otel_data.seal('spans_20261122') as done"), [{
@@ -197,7 +196,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`maintain stops when told to (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { partitions } = upkeep(test.database);
     const stop = new AbortController();
     stop.abort(new Error("stopped"));
@@ -207,7 +206,7 @@ for (const driver of drivers) {
 }
 
 Deno.test("maintain takes statistics where there is no autovacuum", async () => {
-  await using test = await migrated("pglite");
+  await using test = await migratedDatabase("pglite");
   const { partitions } = upkeep(test.database);
   await partitions.makeAhead();
   await insertSpans(test.database, "2026-11-23T10:00Z", "2026-11-23T11:00Z", "1970-01-01T00:00Z");
@@ -221,7 +220,7 @@ Deno.test("maintain takes statistics where there is no autovacuum", async () => 
 });
 
 Deno.test("upkeep of an embedded database lets a read of a time range pass over the other pages", async () => {
-  await using test = await migrated("pglite");
+  await using test = await migratedDatabase("pglite");
   const { database } = test;
   const { partitions } = upkeep(database);
   await partitions.makeAhead();

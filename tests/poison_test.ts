@@ -1,10 +1,9 @@
 /** A record that the database refuses, among 5,000 that a running collector is sent. */
 
 import assert from "node:assert/strict";
-import { migrate } from "../src/postgres/migrate.ts";
 import { runCollector, startCollector } from "./collector_process.ts";
 import { type Counted, LedgerWatch } from "./crash_ledger.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import { numbers, spanId, spans } from "./requests.ts";
 import { sendAll, type SentRequest } from "./send_all.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
@@ -19,9 +18,8 @@ function request(numbers: readonly number[]): SentRequest {
 
 /** Sends all, looks for the dead letter, takes the constraint away and replays it. */
 async function poisoned(requests: readonly SentRequest[]): Promise<void> {
-  await using test = await testDatabase("postgres");
+  await using test = await migratedDatabase("postgres");
   await using folder = await temporaryFolder();
-  await migrate(test.database);
   await test.database.execute(
     `alter table otel_data.spans add constraint no_poison check (span_id <> ${POISON})`,
   );

@@ -1,13 +1,15 @@
 /**
- * Databases for tests: each test its own, new and empty.
+ * Databases for tests: each test its own, new, and empty or with the schema.
  *
  * @module
  */
 
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { PGlite } from "@electric-sql/pglite";
+import { PARTITIONS_SQL, SCHEMA_SQL } from "../src/assets.ts";
 import type { Database } from "../src/postgres/database.ts";
+import { migrate } from "../src/postgres/migrate.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { pglite } from "../src/postgres/pglite.ts";
 import { postgresServer } from "../tools/postgres_server.ts";
@@ -30,7 +32,15 @@ export const drivers: readonly TestDriver[] = server ? ["postgres", "pglite"] : 
 
 /** Makes a new, empty database. Disposing closes and drops it, whoever is still connected. */
 export async function testDatabase(driver: TestDriver): Promise<TestDatabase> {
-  return driver === "postgres" ? await onServer() : await inMemory();
+  return driver === "postgres" ? await onServer() : inMemory(await emptySnapshot());
+}
+
+/** Makes a new database with the schema, and no records. */
+export async function migratedDatabase(driver: TestDriver): Promise<TestDatabase> {
+  if (driver === "pglite") return inMemory(await migratedSnapshot());
+  const test = await onServer();
+  await migrate(test.database);
+  return test;
 }
 
 /** Runs a statement on the server's own database, as the user that may create others. */
@@ -65,27 +75,39 @@ async function onServer(): Promise<TestDatabase> {
   };
 }
 
-async function inMemory(): Promise<TestDatabase> {
-  const database = pglite("memory://", { snapshot: await emptySnapshot() });
+function inMemory(snapshot: Blob): TestDatabase {
+  const database = pglite("memory://", { snapshot });
   return { database, url: "memory://", [Symbol.asyncDispose]: () => database.close() };
 }
 
-let snapshot: Promise<Blob> | undefined;
+let empty: Promise<Blob> | undefined;
+let migrated: Promise<Blob> | undefined;
 
 /** An empty PGlite, which takes seconds to make and no time to copy: made once a machine. */
 export function emptySnapshot(): Promise<Blob> {
-  return snapshot ??= readSnapshot();
+  return empty ??= kept("empty", () => PGlite.create("memory://"));
 }
 
-async function readSnapshot(): Promise<Blob> {
+/** A PGlite with the schema and without records: made once a machine and schema. */
+export function migratedSnapshot(): Promise<Blob> {
+  const schema = createHash("sha256").update(SCHEMA_SQL + PARTITIONS_SQL).digest("hex");
+  return migrated ??= kept(`schema-${schema.slice(0, 16)}`, async () => {
+    const instance = await PGlite.create({ loadDataDir: await emptySnapshot() });
+    await migrate(pglite(instance));
+    return instance;
+  });
+}
+
+/** What an instance holds, from the folder of temporary files if it was made before. */
+async function kept(name: string, make: () => Promise<PGlite>): Promise<Blob> {
   const version = import.meta.resolve("@electric-sql/pglite").replace(/[^\w.]+/g, "-");
-  const path = `${tmpdir()}/otel-storage-${version}-${Deno.uid()}.tar`;
+  const path = `${tmpdir()}/otel-storage-${version}-${name}-${Deno.uid()}.tar`;
   try {
     return new Blob([await Deno.readFile(path)]);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const instance = await PGlite.create("memory://");
+  const instance = await make();
   const made = await instance.dumpDataDir("none");
   await instance.close();
   const partial = `${path}.${randomUUID()}`;

@@ -1,11 +1,10 @@
 /** The door for SQL from outside, and those who try to get further than the views. */
 
 import assert from "node:assert/strict";
-import { migrate } from "../src/postgres/migrate.ts";
 import { type ReaderOptions, withReader } from "../src/postgres/reader.ts";
 import { querySql, type SqlRows } from "../src/sql_query.ts";
 import { openStore } from "./open_store.ts";
-import { asAdmin, drivers, testDatabase, type TestDriver } from "./postgres.ts";
+import { asAdmin, drivers, migratedDatabase, type TestDriver } from "./postgres.ts";
 import { spans } from "./requests.ts";
 
 /** A store with a span and a table of somebody else, and its door. */
@@ -123,8 +122,7 @@ if (drivers.includes("postgres")) {
   });
 
   Deno.test("whoever may not make a role is told how to come by one", async () => {
-    await using test = await testDatabase("postgres");
-    await migrate(test.database);
+    await using test = await migratedDatabase("postgres");
     const name = `owner_${crypto.randomUUID().slice(0, 8)}`;
     await asAdmin(`create role ${name} login password 'p'`);
     const url = new URL(test.url);

@@ -1,8 +1,6 @@
 /** Retries: how often, how long between, and what ends them. */
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { setTimeout as timer } from "node:timers/promises";
 import { CircuitBreaker } from "@oneiric/otel-storage/breaker";
 import { withRetry, type WithRetryOptions } from "@oneiric/otel-storage/retry";
 import { InstantTime } from "./instant_time.ts";

@@ -14,7 +14,6 @@ import type { Database } from "../src/postgres/database.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import type {
   ExportRequests,
   LogRecord,
@@ -39,7 +38,7 @@ import {
   TIME,
   traces,
 } from "./one_record.ts";
-import { testDatabase, type TestDriver } from "./postgres.ts";
+import { migratedDatabase, type TestDriver } from "./postgres.ts";
 import { ARRIVAL } from "./transcode_store.ts";
 
 export const HOUR = 3_600_000_000_000n;
@@ -188,8 +187,7 @@ function of(service: string): { resource: Resource } {
 
 /** A database with all of it, in partitions of a day. It goes with the process. */
 export async function shopDatabase(driver: TestDriver): Promise<Database> {
-  const { database } = await testDatabase(driver);
-  await migrate(database);
+  const { database } = await migratedDatabase(driver);
   for (const table of ["spans", "logs", "metric_points"]) {
     await database.query(
       `select otel_data.ensure($1, otel_data.to_timestamptz($2::bigint), otel_data.to_timestamptz($3::bigint), 'day')`,

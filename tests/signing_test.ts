@@ -7,7 +7,6 @@ import { encodeRequest } from "../src/otlp.ts";
 import { Batch } from "../src/postgres/batch.ts";
 import type { Database, Queryable } from "../src/postgres/database.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { sign, Signer } from "../src/postgres/signing.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
@@ -16,16 +15,10 @@ import { reading } from "../src/query/reading.ts";
 import { scan } from "../src/query/scan.ts";
 import { attribute, span, traces } from "./one_record.ts";
 import { observed } from "./open_store.ts";
-import { drivers, type TestDatabase, testDatabase, type TestDriver } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.parse("2026-11-23T12:00:00Z");
-
-async function migrated(driver: TestDriver): Promise<TestDatabase> {
-  const test = await testDatabase(driver);
-  await migrate(test.database);
-  return test;
-}
 
 function partitionsAt(database: Database, nowMs: number): Partitions {
   return new Partitions(database, { width: "day", retentionDays: 30, clock: () => nowMs });
@@ -77,7 +70,7 @@ async function counts(database: Database): Promise<{ terms: number; signatures: 
 
 for (const driver of drivers) {
   Deno.test(`a search for what is in no granule looks at no row (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     await store(test.database, 1, orders);
     await sign(test.database, { termBytes: 100 });
     const { database, asked } = observed(test.database);
@@ -89,14 +82,14 @@ for (const driver of drivers) {
   });
 
   Deno.test(`a search by what records do not have is refused, by terms as well (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const filter = parseFilter("operation = a and b = c");
     const search = { signal: "logs", filter, range: { since: 0n, until: 1n }, limit: 1 } as const;
     await assert.rejects(scan(test.database, search), FilterFieldError);
   });
 
   Deno.test(`what is signed is found all the time, whoever signs (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await store(database, 1, orders);
     let signing = true;
@@ -116,7 +109,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`signing that is given up has changed nothing (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await store(database, 1, orders);
     const abort = new AbortController();
@@ -140,7 +133,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`few terms wait for more, but not in many pieces (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await store(database, 1, orders);
     assert.equal(await sign(database), 0);
@@ -159,7 +152,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`terms and signatures go with the last partition they tell of (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
     await store(database, 1, orders);
     // Beyond all partitions: these stay.

@@ -14,15 +14,7 @@ import { backdoor, errorOf } from "./driver_candidates.ts";
 import { drivers } from "./postgres.ts";
 import { numbers, spans } from "./requests.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
-import {
-  DAY_NANOS,
-  faulty,
-  openStorage,
-  position,
-  stats,
-  storedSpans,
-  traces,
-} from "./sink_storage.ts";
+import { DAY_NANOS, faulty, openStorage, stats, storedSpans, traces } from "./sink_storage.ts";
 
 if (drivers.includes("postgres")) {
   /** Waits until somebody waits for the advisory lock 42. */

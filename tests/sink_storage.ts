@@ -4,23 +4,21 @@
  * @module
  */
 
-import { PGlite } from "@electric-sql/pglite";
 import { randomUUID } from "node:crypto";
 import { Batch } from "../src/postgres/batch.ts";
 import type { Database, Transaction } from "../src/postgres/database.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
-import { pglite } from "../src/postgres/pglite.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
-import { emptySnapshot, type TestDatabase, testDatabase, type TestDriver } from "./postgres.ts";
-import { numbers, type RequestOptions, spans } from "./requests.ts";
+import { migratedDatabase, type TestDriver } from "./postgres.ts";
+import { type RequestOptions, spans } from "./requests.ts";
 
+/** A day. */
 export const DAY_NANOS = 86_400_000_000_000n;
 
 /** What is done to the transactions that copy records; they commit unless told otherwise. */
-interface Faults {
+export interface Faults {
   /** Called within the transaction, before its end. */
   before: () => Promise<void> | void;
   /** Called once it has committed. */
@@ -75,30 +73,7 @@ export interface Storage extends AsyncDisposable {
   batch(...requests: readonly [signal: "traces" | "logs" | "metrics", body: Uint8Array][]): Batch;
 }
 
-let snapshot: Promise<Blob> | undefined;
-
-/** A database with the schema; for PGlite it is made once and copied, which is faster. */
-async function migratedDatabase(driver: TestDriver): Promise<TestDatabase> {
-  if (driver === "postgres") {
-    const test = await testDatabase(driver);
-    await migrate(test.database);
-    return test;
-  }
-  const database = pglite("memory://", { snapshot: await (snapshot ??= migratedSnapshot()) });
-  return { database, url: "memory://", [Symbol.asyncDispose]: () => database.close() };
-}
-
-async function migratedSnapshot(): Promise<Blob> {
-  const instance = await PGlite.create({ loadDataDir: await emptySnapshot() });
-  const database = pglite(instance);
-  await migrate(database);
-  await new Partitions(database, { width: "day", retentionDays: 30 }).makeAhead();
-  await database.close();
-  const made = await instance.dumpDataDir("none");
-  await instance.close();
-  return made;
-}
-
+/** Opens a new, empty one, with partitions for the days about now. */
 export async function openStorage(driver: TestDriver): Promise<Storage> {
   const test = await migratedDatabase(driver);
   const { database, faults } = faulty(test.database);
@@ -124,6 +99,7 @@ export async function openStorage(driver: TestDriver): Promise<Storage> {
   };
 }
 
+/** A request of spans of these numbers. */
 export const traces = (
   numbers: readonly number[],
   options?: RequestOptions,
@@ -140,6 +116,7 @@ export async function storedSpans(database: Database): Promise<number[]> {
   return rows.map(({ id }) => Number(id));
 }
 
+/** Up to where a journal is stored, as the database has it. */
 export async function position(database: Database, journalId: string): Promise<bigint | undefined> {
   const [row] = await database.query<{ at: bigint }>(
     "select at from otel_data.journal_position where journal_id = $1",
@@ -148,6 +125,7 @@ export async function position(database: Database, journalId: string): Promise<b
   return row?.at;
 }
 
+/** The counts that the database keeps. */
 export async function stats(database: Database): Promise<Record<string, number>> {
   const rows = await database.query<{ name: string; value: bigint }>(
     "select name, value from otel.stats",

@@ -2,11 +2,10 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { Partitions } from "../src/postgres/partitions.ts";
 import { PositionError, PostgresSink, speaksAgainstRecords } from "../src/postgres/sink.ts";
 import { errorOf } from "./driver_candidates.ts";
 import { drivers } from "./postgres.ts";
-import { logs, numbers, points, spans } from "./requests.ts";
+import { logs, numbers, points } from "./requests.ts";
 import {
   DAY_NANOS,
   openStorage,

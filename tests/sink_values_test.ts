@@ -1,10 +1,7 @@
 /** The sink: what a database refuses, and what it takes in the end. */
 
-import { PGlite } from "@electric-sql/pglite";
 import assert from "node:assert/strict";
-import { Batch } from "../src/postgres/batch.ts";
-import { Dimensions } from "../src/postgres/dimensions.ts";
-import { pg } from "../src/postgres/pg.ts";
+import type { Batch } from "../src/postgres/batch.ts";
 import { DatabaseSink } from "../src/postgres/database_sink.ts";
 import { speaksAgainstRecords } from "../src/postgres/sink.ts";
 import { PreparedRows } from "../src/postgres/prepared_rows.ts";
@@ -13,7 +10,7 @@ import { noCounts } from "../src/sink.ts";
 import { errorOf } from "./driver_candidates.ts";
 import { drivers } from "./postgres.ts";
 import { numbers, spans } from "./requests.ts";
-import { openStorage, position, type Storage, storedSpans, traces } from "./sink_storage.ts";
+import { openStorage, type Storage, storedSpans, traces } from "./sink_storage.ts";
 
 for (const driver of drivers) {
   const test = (sentence: string, run: (storage: Storage) => Promise<void>) =>

@@ -4,7 +4,6 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { encodeRequest } from "../src/otlp.ts";
 import type { Database, Row, SqlValue } from "../src/postgres/database.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import {
   bucketsOf,
   type ExponentialHistogram,
@@ -14,13 +13,12 @@ import { histogramOf, histogramQuantile } from "../src/query/histogram.ts";
 import { Increase } from "../src/query/increase.ts";
 import type { Span } from "../src/record.ts";
 import { metrics, point, resource, span, TIME, traces } from "./one_record.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import { TranscodeStore } from "./transcode_store.ts";
 
 const stores = new Map<string, TranscodeStore>();
 for (const driver of drivers) {
-  const { database } = await testDatabase(driver);
-  await migrate(database);
+  const { database } = await migratedDatabase(driver);
   stores.set(driver, new TranscodeStore(database));
 }
 

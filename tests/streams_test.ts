@@ -8,7 +8,6 @@ import { type Bury, type Delivered, joined, type More, noCounts, type Sink } fro
 import type { Database } from "../src/postgres/database.ts";
 import { DatabaseSink, type DatabaseSinkOptions } from "../src/postgres/database_sink.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { pg } from "../src/postgres/pg.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
@@ -16,7 +15,7 @@ import { PreparedRows } from "../src/postgres/prepared_rows.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { classify } from "../src/retry.ts";
 import { backdoor, errorOf } from "./driver_candidates.ts";
-import { drivers, testDatabase, type TestDriver } from "./postgres.ts";
+import { drivers, migratedDatabase, type TestDriver } from "./postgres.ts";
 import { numbers, spans } from "./requests.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 
@@ -32,9 +31,8 @@ interface Storage extends AsyncDisposable {
 }
 
 async function openStorage(driver: TestDriver): Promise<Storage> {
-  const store = await testDatabase(driver);
+  const store = await migratedDatabase(driver);
   const { database, url } = store;
-  await migrate(database);
   const journalId = randomUUID();
   return {
     database,

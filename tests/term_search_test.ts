@@ -10,7 +10,6 @@ import { encodeRequest } from "../src/otlp.ts";
 import { Batch } from "../src/postgres/batch.ts";
 import type { Database, Queryable } from "../src/postgres/database.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { sign } from "../src/postgres/signing.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
@@ -18,7 +17,7 @@ import { reading } from "../src/query/reading.ts";
 import { scan } from "../src/query/scan.ts";
 import type { AnyValue, ExportRequests, KeyValue, Signal } from "../src/record.ts";
 import { log, logs, resource, span, TIME, traces } from "./one_record.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 
 const SECOND = 1_000_000_000n;
 const LIMIT = 200;
@@ -278,9 +277,8 @@ const ranges = fc.oneof(
 
 for (const driver of drivers) {
   Deno.test(`searches by terms find what a look at every row finds (${driver})`, async (t) => {
-    await using test = await testDatabase(driver);
+    await using test = await migratedDatabase(driver);
     const { database } = test;
-    await migrate(database);
     for (const table of Object.values(TABLES)) {
       await database.query("select otel_data.ensure($1, $2::timestamptz, $3::timestamptz, 'day')", [
         table,

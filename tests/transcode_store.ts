@@ -6,12 +6,11 @@ import { PGlite } from "@electric-sql/pglite";
 import { Batch } from "../src/postgres/batch.ts";
 import type { Database, Row } from "../src/postgres/database.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
-import { migrate } from "../src/postgres/migrate.ts";
 import { pglite } from "../src/postgres/pglite.ts";
 import { type Transcoded, Transcoder } from "../src/postgres/transcode.ts";
 import { exportStored } from "../src/query.ts";
 import type { ExportRequests, Signal } from "../src/record.ts";
-import { emptySnapshot } from "./postgres.ts";
+import { migratedSnapshot } from "./postgres.ts";
 
 /** What a record without a time gets: 2026-01-02T03:04:05.678901Z. */
 export const ARRIVAL = 1_767_323_045_678_901_000n;
@@ -30,10 +29,8 @@ export class TranscodeStore {
 
   /** A store in memory, in this thread. It goes with the process. */
   static async open(): Promise<TranscodeStore> {
-    const instance = await PGlite.create({ loadDataDir: await emptySnapshot() });
-    const database = pglite(instance);
-    await migrate(database);
-    return new TranscodeStore(database);
+    const instance = await PGlite.create({ loadDataDir: await migratedSnapshot() });
+    return new TranscodeStore(pglite(instance));
   }
 
   /** Adds a body to the batch. */

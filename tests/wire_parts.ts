@@ -10,6 +10,7 @@ import type { Signal } from "../src/record.ts";
 import { arbitraryRequest } from "./arbitraries.ts";
 import { oracleEncode } from "./oracle.ts";
 
+/** All there are. */
 export const SIGNALS: readonly Signal[] = ["traces", "logs", "metrics"];
 
 /** One field: `field(1, WIRE.bytes, (writer) => writer.string("x"))`. */
@@ -29,10 +30,12 @@ export function nested(number: number, ...parts: Uint8Array[]): Uint8Array {
   return field(number, WIRE.bytes, (writer) => writer.bytes(joined(...parts)));
 }
 
+/** Bytes one behind the other. */
 export function joined(...parts: Uint8Array[]): Uint8Array {
   return concatenated(parts);
 }
 
+/** Bytes of a list one behind the other. */
 export function concatenated(parts: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -43,6 +46,7 @@ export function concatenated(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+/** A field of text. */
 export function text(number: number, value: string): Uint8Array {
   return field(number, WIRE.bytes, (writer) => writer.string(value));
 }
