@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import { seriousFaults } from "./accessibility.ts";
 import { browserTest } from "./browser.ts";
 import { withCollector } from "./page_collector.ts";
-import { type LogLine, sendLines } from "./page_log_lines.ts";
+import { allStored, type LogLine, sendLines } from "./page_log_lines.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 
 const tail = (page: Page) => page.getByRole("grid", { name: "Log records as they arrive" });
@@ -123,6 +123,41 @@ browserTest(
       assert.ok(afters.length >= 3 && afters.slice(1).every((after) => /^\d+-\d+$/.test(after!)));
     });
   },
+);
+
+browserTest(
+  "the histogram grows with the tail, stands where it was, and pauses with it",
+  (open) =>
+    withCollector(async ({ url }) => {
+      const page = await open(`${url}/logs?live=1`);
+      await page.clock.install();
+      await page.reload();
+      await live(page);
+      const histogram = page.getByRole("region", { name: "Log records over time" });
+      await histogram.getByText("highest 0").waitFor();
+      const before = await histogram.boundingBox();
+      // All in one step, as they have one time.
+      const at = BigInt(Date.now() - 60_000) * 1_000_000n;
+      await sendLines(url, SHOP, numbered(0, 7).map((line) => ({ ...line, at })));
+      await tail(page).getByText("arrived 6").waitFor();
+      await allStored(url);
+      await page.clock.runFor(5_000);
+      await histogram.getByText("highest 7").waitFor();
+      assert.deepEqual(await histogram.boundingBox(), before);
+
+      await page.keyboard.press("p");
+      await page.getByRole("button", { name: "Paused · 0 new · Resume" }).waitFor();
+      await sendLines(url, SHOP, numbered(7, 2).map((line) => ({ ...line, at })));
+      await page.getByRole("button", { name: "Paused · 2 new · Resume" }).waitFor();
+      await allStored(url);
+      let asked = 0;
+      page.on("request", (request) => asked += request.url().includes("log-counts") ? 1 : 0);
+      await page.clock.runFor(60_000);
+      assert.equal(asked, 0);
+      await page.keyboard.press("p");
+      await page.clock.runFor(10_000);
+      await histogram.getByText("highest 9").waitFor();
+    }),
 );
 
 browserTest("a tail waits longer each time it cannot connect, up to 30 s", async (open) => {

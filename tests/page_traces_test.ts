@@ -222,8 +222,29 @@ browserTest(
       await page.mouse.move(x + width / 2, y + height * 0.5, { steps: 3 });
       await page.mouse.up();
       assert.deepEqual(await rowsOf(page, 1), ["shop: early and slow"]);
-      await page.goBack();
+      await page.locator("body").press("Backspace");
       await rowsOf(page, 4);
+      assert.deepEqual(parametersOf(page), {});
+
+      // Two boxes, one in the other; the second has nothing in it.
+      await page.mouse.move(x + 60, y + 12);
+      await page.mouse.down();
+      await page.mouse.move(x + width / 2, y + height * 0.5, { steps: 3 });
+      await page.mouse.up();
+      await rowsOf(page, 1);
+      const outer = parametersOf(page);
+      await page.mouse.move(x + 60, y + height - 60);
+      await page.mouse.down();
+      await page.mouse.move(x + 90, y + height - 25, { steps: 3 });
+      await page.mouse.up();
+      await page.getByText("No trace matches").waitFor();
+      await page.getByRole("button", { name: "Zoom out" }).click();
+      await rowsOf(page, 1);
+      assert.deepEqual(parametersOf(page), outer);
+      await page.getByRole("button", { name: "Zoom out" }).click();
+      await rowsOf(page, 4);
+      assert.deepEqual(parametersOf(page), {});
+      assert.equal(await page.getByRole("button", { name: "Zoom out" }).count(), 0);
 
       // 2 ms on an axis from 1 ms to 1 s, a quarter of the hour in.
       const left = x + 56 + (width - 68) / 4;

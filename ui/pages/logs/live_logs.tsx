@@ -1,6 +1,6 @@
 /** Log records as they arrive; scrolling away from the newest, or opening one, pauses. */
 
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useKeys } from "../../frame/keys.ts";
@@ -14,13 +14,23 @@ import { useRowKeys } from "../../frame/row_keys.ts";
 import { TailBar } from "./tail_bar.tsx";
 
 /** They, newest first. */
-export function LiveLogs(): JSX.Element {
+export function LiveLogs(
+  { isFollowing }: {
+    /** Gets whether what arrives is shown. */
+    readonly isFollowing: Signal<boolean>;
+  },
+): JSX.Element {
   const key = logQueryKey.value;
   const tail = useMemo(() => new Tail(logQuery.value), [key]);
   useEffect(() => {
     tail.start();
     return () => tail.stop();
   }, [tail]);
+  const isPaused = tail.paused.value;
+  useEffect(() => {
+    isFollowing.value = !isPaused;
+    return () => isFollowing.value = false;
+  }, [isPaused]);
   const scroller = useRef<HTMLDivElement>(null);
   const active = useSignal(-1);
   const shown = tail.shown.value;

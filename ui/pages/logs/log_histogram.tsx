@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useCallback } from "preact/hooks";
+import { useCallback, useRef } from "preact/hooks";
 import { useAnswer } from "../../frame/answer.ts";
 import type { LogCounts } from "../../frame/answers.ts";
 import { get } from "../../frame/api.ts";
@@ -10,19 +10,40 @@ import { Brush } from "../../frame/brush.tsx";
 import { Drawing } from "../../frame/drawing.tsx";
 import { count, time, utc } from "../../frame/format.ts";
 import { Panel } from "../../frame/panel.tsx";
-import { rangeKey, rangeParameters } from "../../frame/range.ts";
+import { range, rangeKey, rangeParameters } from "../../frame/range.ts";
+import { useRepeat } from "../../frame/repeat.ts";
 import { color } from "../../frame/theme.ts";
 import { useZoomKey, zoomTo } from "../../frame/zoom.ts";
 import { logQuery, logQueryKey } from "./log_query.ts";
 
 const HEIGHT = 64;
+/** How often it is counted again while records are shown as they arrive. */
+const FOLLOW_MS = 5_000;
+/** Counting takes no more than such a part of the time. */
+const WAIT_FACTOR = 20;
+
 /** Counts of what the address asks for; `told` gets how many there are in all. */
-export function LogHistogram({ told }: { readonly told: (total: number) => void }): JSX.Element {
+export function LogHistogram(
+  { told, isFollowing }: {
+    readonly told: (total: number) => void;
+    /** Whether records are shown as they arrive, and are not paused. */
+    readonly isFollowing: boolean;
+  },
+): JSX.Element {
+  const mayAskMs = useRef(0);
   const parameters = { ...logQuery.value, ...rangeParameters() };
   const answer = useAnswer<LogCounts>(`${logQueryKey.value} ${rangeKey()}`, async (signal) => {
+    const askedMs = performance.now();
     const counts = await get<LogCounts>("/api/log-counts", parameters, signal);
+    const nowMs = performance.now();
+    mayAskMs.current = nowMs + (nowMs - askedMs) * WAIT_FACTOR;
     told(stepsOf(counts).reduce((sum, step) => sum + step.count, 0));
     return counts;
+  });
+  useRepeat(FOLLOW_MS, () => {
+    // A range that has ended gets no more.
+    if (!isFollowing || range.peek().until !== "") return;
+    if (performance.now() >= mayAskMs.current) answer.askAgain();
   });
   useZoomKey();
   return (

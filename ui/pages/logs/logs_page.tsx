@@ -13,12 +13,15 @@ import { LogHistogram } from "./log_histogram.tsx";
 export function LogsPage(): JSX.Element {
   const total = useSignal<number | undefined>(undefined);
   const told = useCallback((count: number) => total.value = count, []);
+  const isFollowing = useSignal(false);
   return (
     <main class="page">
       <h1 class="hidden">Logs</h1>
       <LogBar />
-      <LogHistogram told={told} />
-      {parameter("live") === "" ? <FoundLogs total={total.value} /> : <LiveLogs />}
+      <LogHistogram told={told} isFollowing={isFollowing.value} />
+      {parameter("live") === ""
+        ? <FoundLogs total={total.value} />
+        : <LiveLogs isFollowing={isFollowing} />}
     </main>
   );
 }

@@ -13,6 +13,7 @@ import { range, rangeKey, rangeParameters, setRange, widened } from "../../frame
 import { useRowKeys } from "../../frame/row_keys.ts";
 import { Rows } from "../../frame/rows.tsx";
 import { isShown, type ListedMetric, metricAddress } from "./metric_query.ts";
+import { MetricSparkline } from "./metric_sparkline.tsx";
 
 const HEIGHT = 44;
 const LIMIT = 1_000;
@@ -85,11 +86,17 @@ function Items({ metrics }: { readonly metrics: readonly ListedMetric[] }): JSX.
               title={`${name}\n${metric.description}\n${services.join(", ")}`}
             >
               <span class="data">{name}</span>
-              <span class="muted">
-                {type.replace("_", " ")}
-                {unit !== "" && ` · ${unit}`}
-                {isTwice && temporality && ` · ${temporality.toLowerCase()}`} ·{" "}
-                {series.toLocaleString("en")} series
+              <span class="metric-kind">
+                <span class="muted grow">
+                  {type.replace("_", " ")}
+                  {unit !== "" && ` · ${unit}`}
+                  {isTwice && temporality && ` · ${temporality.toLowerCase()}`} ·{" "}
+                  {series.toLocaleString("en")} series
+                </span>
+                <MetricSparkline
+                  key={`${name} ${type} ${unit} ${temporality}`}
+                  metric={metric}
+                />
               </span>
             </a>
           </div>

@@ -49,7 +49,7 @@ export function kindParameters(): Parameters {
 }
 
 /** The range between two times, so that several questions have the same. */
-function fixedRange(): { since: string; until: string } {
+export function fixedRange(): { since: string; until: string } {
   const [fromMs, toMs] = rangeMs(range.value);
   return { since: nanosOf(fromMs), until: nanosOf(toMs) };
 }
@@ -58,19 +58,24 @@ function fixedRange(): { since: string; until: string } {
 const USUAL_INTERVAL_MS = 60_000;
 
 /**
- * How long the windows are, in ms: about a hundred in all, but where there is room for ten not shorter
+ * How long the windows are, in ms: about so many in all, but where there is room for ten not shorter
  * than what lies between two points, as such windows have none or seem to have grown too fast.
  */
-export function stepMs(): number {
+export function stepMs(windows: number = 100): number {
   const [fromMs, toMs] = rangeMs(range.value);
   const lengthMs = toMs - fromMs;
-  const leastMs = Math.max(lengthMs / 100, Math.min(USUAL_INTERVAL_MS, lengthMs / 10));
+  const leastMs = Math.max(lengthMs / windows, Math.min(USUAL_INTERVAL_MS, lengthMs / 10));
   return Math.max(1, Math.ceil(leastMs / 1_000)) * 1_000;
 }
 
-/** The path of a metric in the API. */
+/** The path of the metric that is shown in the API. */
 export function metricPath(): string {
-  return `/api/metrics/${encodeURIComponent(String(shownMetric.value.metric))}`;
+  return pathOf(String(shownMetric.value.metric));
+}
+
+/** The path of a metric of that name in the API. */
+export function pathOf(name: string): string {
+  return `/api/metrics/${encodeURIComponent(name)}`;
 }
 
 /** The address that shows a metric. */

@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { range, rangeName, setRange, widened } from "../../frame/range.ts";
+import { ZoomOut } from "../../frame/zoom_out.tsx";
 import { clearSearch, isNarrowed, NARROWING, search } from "./search.ts";
 
 const NAMES = {
@@ -33,6 +34,7 @@ export function NoMatch({ hasMore }: { readonly hasMore: boolean }): JSX.Element
         ))}
       </ul>
       <div>
+        {!hasMore && <ZoomOut />}
         {isNarrowed.value && <button type="button" onClick={clearSearch}>Clear the search</button>}
         <button type="button" onClick={() => setRange(widened(range.value))}>
           Widen the time range

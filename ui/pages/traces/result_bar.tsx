@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import { setParameters } from "../../frame/location.ts";
+import { ZoomOut } from "../../frame/zoom_out.tsx";
 import { PAGE_SIZE, shown } from "./search.ts";
 import { isOfAll } from "./trace_columns.tsx";
 import type { FoundTraces } from "./trace_pages.ts";
@@ -26,6 +27,7 @@ export function ResultBar({ found }: { readonly found: FoundTraces }): JSX.Eleme
           Load more
         </button>
       )}
+      <ZoomOut />
       {found.hasMore && !isOfAll.value && (
         <span class="muted">The order is one of these, not of all.</span>
       )}

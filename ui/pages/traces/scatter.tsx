@@ -5,9 +5,10 @@ import type { JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Slot } from "../../frame/colors.ts";
 import { duration, time } from "../../frame/format.ts";
-import { go, setParameters, withParameters } from "../../frame/location.ts";
+import { go, withParameters } from "../../frame/location.ts";
 import { nanosOf } from "../../frame/range.ts";
 import { theme } from "../../frame/theme.ts";
+import { zoomTo } from "../../frame/zoom.ts";
 import { type Dot, dotAt, dotsOf, draw, msOf } from "./scatter_picture.ts";
 import { msAt, nsAt, scaleOf, type ScatterScale } from "./scatter_scale.ts";
 import type { FoundTraces } from "./trace_pages.ts";
@@ -102,7 +103,7 @@ function isDrag({ x, y, toX, toY }: Box): boolean {
 
 /** Shows what is in the box; a side that is hardly longer than a click says nothing. */
 function zoom(scale: ScatterScale, { x, y, toX, toY }: Box): void {
-  const changes: Record<string, string> = { show: "", selected: "" };
+  const changes: Record<string, string> = {};
   if (Math.abs(toX - x) >= DRAG_PIXELS) {
     changes.since = nanosOf(Math.floor(msAt(scale, Math.min(x, toX))));
     changes.until = nanosOf(Math.ceil(msAt(scale, Math.max(x, toX))));
@@ -111,7 +112,7 @@ function zoom(scale: ScatterScale, { x, y, toX, toY }: Box): void {
     changes.min = typed(nsAt(scale, Math.max(y, toY)));
     changes.max = typed(nsAt(scale, Math.min(y, toY)));
   }
-  setParameters(changes);
+  zoomTo(changes, { show: "", selected: "" });
 }
 
 /** A duration as one types it, in three digits. */

@@ -6,6 +6,7 @@ import { type Answer, useAnswer } from "../../frame/answer.ts";
 import { slotsOf } from "../../frame/colors.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { refreshes } from "../../frame/range.ts";
+import { useZoomKey } from "../../frame/zoom.ts";
 import { everReceived } from "./ever_received.ts";
 import { FirstRun } from "./first_run.tsx";
 import { NoMatch } from "./no_match.tsx";
@@ -20,6 +21,7 @@ import { type FoundTraces, TracePages } from "./trace_pages.ts";
 /** The page. */
 export function TracesPage(): JSX.Element {
   const { found, look } = useFound();
+  useZoomKey();
   const isEmpty = found.data.value?.traces.length === 0 && !isNarrowed.value;
   const received = useAnswer(isEmpty ? "received" : undefined, everReceived);
   const isFirstRun = useRef(false);
