@@ -29,6 +29,8 @@ export interface RequestRows {
   readonly signal: Signal;
   /** Its tuples. */
   readonly bytes: Uint8Array;
+  /** Gives back their memory. */
+  readonly release: () => void;
   readonly count: number;
   readonly replaced: number;
   /** Hours since 1970. */
@@ -57,6 +59,8 @@ export class SignalRows {
   /** What gathers what spans and log records can be found by. */
   readonly granules = new Granules();
   readonly #parts: GranulePart[] = [];
+  /** Rows that were made before, where they are. */
+  readonly #prepared: RequestRows[] = [];
   readonly #hoursInOrder: number[] = [];
   #lastHour = NaN;
 
@@ -65,14 +69,20 @@ export class SignalRows {
     this.table = table;
   }
 
-  /** The tuples, up to {@linkcode at}. */
+  /** The tuples that were written here, up to {@linkcode at}. */
   get bytes(): Uint8Array {
     return this.json.bytes;
   }
 
-  /** How many bytes the tuples take. */
+  /** How many bytes those take. */
   get at(): number {
     return this.json.at;
+  }
+
+  /** All tuples: those that were made before, and those that were written here. */
+  get chunks(): readonly Uint8Array[] {
+    const prepared = this.#prepared.map(({ bytes }) => bytes);
+    return this.at === 0 ? prepared : [...prepared, this.bytes.subarray(0, this.at)];
   }
 
   /** Texts in which NUL or invalid UTF-8 became U+FFFD. */
@@ -102,11 +112,10 @@ export class SignalRows {
     return this.#parts;
   }
 
-  /** Adds rows that were made before. */
-  append({ bytes, count, replaced, hours, parts }: RequestRows): void {
-    this.json.reserve(bytes.length);
-    this.json.bytes.set(bytes, this.json.at);
-    this.json.at += bytes.length;
+  /** Adds rows that were made before, which stay where they are until this is cleared. */
+  append(rows: RequestRows): void {
+    const { count, replaced, hours, parts } = rows;
+    this.#prepared.push(rows);
     this.json.replaced += replaced;
     this.count += count;
     for (const hour of hours) this.#addHour(hour);
@@ -131,6 +140,8 @@ export class SignalRows {
   clear(): void {
     this.rewind({ at: 0, count: 0, replaced: 0, hours: 0 });
     this.json.clear(KEPT_BYTES);
+    for (const { release } of this.#prepared) release();
+    this.#prepared.length = 0;
     this.granules.take();
     this.#parts.length = 0;
   }
@@ -154,13 +165,15 @@ export class Batch {
    * A copy of all that is in it, which has to be the rows of one request.
    *
    * @param into Memory for the tuples, long enough.
+   * @param release Gives it back.
    */
-  copied(signal: Signal, into: Uint8Array): RequestRows {
+  copied(signal: Signal, into: Uint8Array, release: () => void): RequestRows {
     const { bytes, at, count, replaced, hours, parts } = this.of(signal);
     into.set(bytes.subarray(0, at));
     return {
       signal,
       bytes: into.subarray(0, at),
+      release,
       count,
       replaced,
       hours: [...hours],
@@ -207,6 +220,7 @@ export class Batch {
 
   /** How many bytes they take, with what they name. */
   get bytes(): number {
-    return this.traces.at + this.logs.at + this.metrics.at + this.dimensions.bytes;
+    const chunks = this.signals.flatMap((rows) => rows.chunks);
+    return chunks.reduce((sum, { length }) => sum + length, this.dimensions.bytes);
   }
 }

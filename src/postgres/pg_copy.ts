@@ -20,9 +20,7 @@ import type { Copy } from "./database.ts";
 interface PgConnection {
   query(text: string): void;
   readonly stream: {
-    write(bytes: Uint8Array): unknown;
-    cork(): void;
-    uncork(): void;
+    write(bytes: Uint8Array, done: (error?: Error | null) => void): unknown;
   };
 }
 
@@ -48,25 +46,17 @@ export class PgCopy {
 
   /** Sends all of it. The rows are not copied: they must not change until it is done. */
   submit(connection: PgConnection): void {
-    const { stream } = connection;
     const statements = this.#copies.map(({ table }) => copyStatement(table, "stdin"));
-    // What is small goes out together.
-    stream.cork();
     connection.query([...this.#first === "" ? [] : [this.#first], ...statements].join("; "));
-    for (const { rows } of this.#copies) {
-      stream.write(copyData(COPY_HEADER.length));
-      stream.write(COPY_HEADER);
-      for (const chunk of rows) {
-        stream.write(copyData(chunk.length));
-        stream.uncork();
-        stream.write(chunk);
-        stream.cork();
-      }
-      stream.write(copyData(COPY_TRAILER.length));
-      stream.write(COPY_TRAILER);
-      stream.write(COPY_DONE);
-    }
-    stream.uncork();
+    const pieces = piecesOf(this.#copies);
+    // One after the other: a stream that has several to write copies them into one first. When one
+    // fails the connection does, which says so to `handleError`.
+    const next = (error?: Error | null) => {
+      if (error) return;
+      const { done, value } = pieces.next();
+      if (!done) connection.stream.write(value, next);
+    };
+    next();
   }
 
   handleError(error: unknown): void {
@@ -82,8 +72,23 @@ export class PgCopy {
   handleCommandComplete(): void {}
 }
 
+/** What is sent of tables: rows where they are, and what is small between them together. */
+function* piecesOf(copies: readonly Copy[]): Generator<Uint8Array> {
+  let between: Uint8Array[] = [];
+  for (const { rows } of copies) {
+    between.push(headOf(COPY_HEADER.length), COPY_HEADER);
+    for (const chunk of rows) {
+      yield Buffer.concat([...between, headOf(chunk.length)]);
+      yield chunk;
+      between = [];
+    }
+    between.push(headOf(COPY_TRAILER.length), COPY_TRAILER, COPY_DONE);
+  }
+  yield Buffer.concat(between);
+}
+
 /** The head of a message of rows. */
-function copyData(length: number): Uint8Array {
+function headOf(length: number): Uint8Array {
   const head = Buffer.alloc(5);
   head[0] = COPY_DATA;
   head.writeInt32BE(4 + length, 1);

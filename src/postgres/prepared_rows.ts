@@ -44,19 +44,13 @@ const STOPPED_MS = 1_000;
 /** Then so much is kept for when it goes on. */
 const KEPT_WHEN_STOPPED = 1 / 8;
 
-/** Rows, and the memory they are in. */
-interface Kept {
-  readonly rows: RequestRows;
-  readonly buffer: Uint8Array<ArrayBuffer>;
-}
-
 /** Makes rows, and keeps those that will be asked for soon. One for each journal and its database. */
 export class PreparedRows {
   readonly #transcoder: Transcoder;
   readonly #maxBytes: number;
   readonly #scratch = new Batch();
   /** By position; requests get their places in order, so the first is the lowest. */
-  readonly #kept = new Map<bigint, Kept>();
+  readonly #kept = new Map<bigint, RequestRows>();
   readonly #pool: BufferPool;
   readonly #clock: () => number;
   /** When a delivery last asked for rows. */
@@ -135,13 +129,13 @@ export class PreparedRows {
       const size = batch.of(signal).at;
       if (batch.count === 0 || !this.#fits(size)) return { ...result, keep: () => {} };
       const buffer = this.#pool.take(size);
-      const rows = batch.copied(signal, buffer);
+      const rows = batch.copied(signal, buffer, () => this.#pool.give(buffer));
       const epoch = this.#epoch;
       const keep = (position: bigint) => {
         // The first copy of a request that came twice at once has its place already.
         const isWanted = epoch === this.#epoch && !this.#kept.has(position) && this.#fits(size);
-        if (!isWanted) return this.#pool.give(buffer);
-        this.#kept.set(position, { rows, buffer });
+        if (!isWanted) return rows.release();
+        this.#kept.set(position, rows);
         this.#bytes += size;
       };
       return { ...result, keep };
@@ -169,8 +163,7 @@ export class PreparedRows {
       this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
     } else {
       this.#used++;
-      batch.put(kept.rows);
-      this.#pool.give(kept.buffer);
+      batch.put(kept);
     }
   }
 
@@ -183,13 +176,13 @@ export class PreparedRows {
   }
 
   /** The rows of a request. Those before it were passed by and are wanted by nobody. */
-  #take(position: bigint): Kept | undefined {
+  #take(position: bigint): RequestRows | undefined {
     for (const [at, kept] of this.#kept) {
       if (at > position) break;
       this.#kept.delete(at);
-      this.#bytes -= kept.rows.bytes.length;
+      this.#bytes -= kept.bytes.length;
       if (at === position) return kept;
-      this.#pool.give(kept.buffer);
+      kept.release();
     }
     return undefined;
   }

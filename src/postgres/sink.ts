@@ -233,7 +233,7 @@ export async function rerouted(attempt: () => Promise<void>): Promise<void> {
 
 async function copy(transaction: Transaction, batch: Batch): Promise<void> {
   const copies: Copy[] = batch.signals.filter(({ count }) => count > 0)
-    .map(({ table, bytes, at }) => ({ table, rows: [bytes.subarray(0, at)] }));
+    .map(({ table, chunks }) => ({ table, rows: chunks }));
   const terms = batch.terms();
   if (terms.length > 0) copies.push({ table: GRANULE_PARTS, rows: [terms] });
   if (copies.length > 0) await transaction.copyIn(copies);

@@ -125,6 +125,7 @@ export class Streams {
     const to = records.at(-1)!.next;
     const store = async (): Promise<Delivered> => {
       const batch = await filled;
+      using _done = { [Symbol.dispose]: () => batch.clear() };
       // Of what both name, each new row is written by one of them. And who commits first gets its
       // connection first: where there is only one, nobody waits for ever.
       await before?.begun;
