@@ -882,6 +882,9 @@ export const PARTITIONS_SQL: string = `\
 --   expire             drops a partition that is wholly older than a cutoff
 --   expire_dimensions  deletes what only expired records had named, and what they were found by
 --
+--   unsigned           when the rows are that no search by terms would find
+--   spans_of_trace     the spans of a trace
+--
 -- Nothing here looks at a clock: times are arguments. Nothing here waits more than a second for a
 -- lock, because whoever comes after a waiting lock waits too; a call that fails with SQLSTATE 55P03
 -- has changed nothing and can be made again. Bounds are in UTC whatever the session's time zone.
@@ -1218,6 +1221,36 @@ begin
     delete from otel_data.signatures where stored_on < horizon;
   end if;
   return total;
+end $$;
+
+-- Reads of all partitions, in functions because those keep their plans: to plan them takes many times as
+-- long as to run them.
+
+-- The earliest and latest time of the rows of a range that are in no granule; null where there are none.
+create or replace function otel_data.unsigned(
+  signal text, since timestamptz, until timestamptz, out first timestamptz, out last timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  if signal = 'traces' then
+    select min(t.time), max(t.time) into first, last
+    from otel_data.spans t where t.granule = 0 and t.time between since and until;
+  else
+    select min(t.time), max(t.time) into first, last
+    from otel_data.logs t where t.granule = 0 and t.time between since and until;
+  end if;
+end $$;
+
+create or replace function otel_data.spans_of_trace(id uuid) returns setof otel_data.spans
+language plpgsql stable rows 100
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return query select t.* from otel_data.spans t where t.trace_id = id;
 end $$;
 
 commit;

@@ -184,6 +184,12 @@ class PgSession implements Session {
   }
 
   async query(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
+    // What has no parameters goes out as one message with what begins the transaction.
+    if (this.#toBegin !== "" && parameters.length === 0) {
+      const text = `${this.#takeBegin()}; ${sql}`;
+      const results = await this.#client.query({ text, types: TYPES });
+      return (results as unknown as readonly { rows: Row[] }[]).at(-1)!.rows;
+    }
     await this.#sendBegin();
     const values = parameters.map(parameterText);
     return (await this.#client.query({ text: sql, values, types: TYPES })).rows;

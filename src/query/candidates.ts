@@ -21,10 +21,15 @@ import type { TimeRange } from "./range.ts";
 /** Signatures that are asked first, and how many times as many each time after. */
 const FIRST_SIGNATURES = 16;
 const WIDEN = 4;
+/** Units of which one may hold what is needed, where few do. */
+const SPARSE = 16;
 /** More ids of dimensions than so many are not looked for one by one. */
 const MAX_IDS = 16;
 
 const MICROSECOND = 1000n;
+const DAY_MICROS = 86_400_000_000n;
+/** Each is planned by itself. */
+const MAX_GROUPS = 8;
 
 /** Need with nothing but terms. */
 type TermNeed =
@@ -55,6 +60,9 @@ export class Candidates {
   /** Where the signatures go on that were not asked yet; undefined when all were. */
   #next: { readonly last: bigint; readonly id: bigint } | undefined;
   #page = FIRST_SIGNATURES;
+  /** Units of signatures that were asked, and those of them that may hold what is needed. */
+  #asked = 0;
+  #hits = 0;
   #hasBegun = false;
 
   private constructor(
@@ -80,7 +88,15 @@ export class Candidates {
   ): Promise<Candidates | undefined> {
     const terms: number[] = [];
     const resolved = await resolve(reader, signal, need, terms);
-    return resolved && new Candidates(reader, signal, range, resolved, terms);
+    if (resolved === undefined) return undefined;
+    const candidates = new Candidates(reader, signal, range, resolved, terms);
+    await candidates.#ask();
+    return candidates;
+  }
+
+  /** Whether few of the units that were asked may hold what is needed: then they have about a row each. */
+  get areSparse(): boolean {
+    return this.#hits * SPARSE < this.#asked;
   }
 
   /**
@@ -92,7 +108,6 @@ export class Candidates {
   async take(
     count: number,
   ): Promise<{ readonly units: readonly Unit[]; readonly beyond: bigint | undefined }> {
-    if (!this.#hasBegun) await this.#ask();
     const taken: Unit[] = [];
     while (taken.length < count) {
       const unit = this.#units.at(-1);
@@ -111,51 +126,21 @@ export class Candidates {
   }
 
   async #ask(): Promise<void> {
-    // Conditions on dimensions that no row meets.
-    if (this.#terms.length === 0) {
-      this.#hasBegun = true;
-      return await this.#addUnsigned();
-    }
     const page = this.#page;
     const where = new Conditions();
     const signal = where.parameter(this.#signal);
-    const { since, until } = this.#range;
     const time = (nanos: bigint) =>
       `otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
-    const range = `x.signal = ${signal} and x.last >= ${time(since)} and x.first <= ${time(until)}`;
-    const positions = where.parameter(this.#terms.flatMap(positionsOf));
-    const behind = this.#next === undefined
-      ? "true"
-      : `(x.last, x.id) < (${time(this.#next.last * MICROSECOND)}, ${
-        where.parameter(this.#next.id)
-      }::bigint)`;
-    const micros = (column: string) => `(extract(epoch from ${column}) * 1000000)::bigint`;
-    const signatures = `select x.id, ${micros("x.last")} as last, null::int as granule,
-        ${micros("x.first")} as first, x.units, x.slice_bytes, (
-          select string_agg(substring(x.slices from p * x.slice_bytes + 1 for x.slice_bytes), ''::bytea order by n)
-          from unnest(${positions}::int[]) with ordinality as positions (p, n)
-        ) as slices, null::text as hits
-      from (select x.* from otel_data.signatures x where ${range} and ${behind}
-        order by x.last desc, x.id desc limit ${page + 1}) x`;
-    const fresh = () =>
-      `select null::bigint, ${micros("x.last")}, x.granule, ${
-        micros("x.first")
-      }, null, null, null, h.hits
-      from otel_data.granule_terms x
-      -- Read whole once, and not for each term.
-      cross join lateral (select x.terms || ''::bytea as whole offset 0) w
-      cross join lateral (
-        select string_agg(case when position(decode(t, 'hex') in w.whole) > 0 then '1' else '0' end, '' order by n) as hits
-        from unnest(${
-        where.parameter(this.#terms.map(hex))
-      }::text[]) with ordinality as terms (t, n)
-      ) h
-      where ${range} and h.hits like '%1%'`;
-    const rows = await this.#reader.query<Found>(
-      this.#hasBegun ? signatures : `${signatures} union all ${fresh()}`,
-      where.parameters,
-    );
-    if (!this.#hasBegun) await this.#addUnsigned();
+    const since = time(this.#range.since);
+    const until = time(this.#range.until);
+    const range = `x.signal = ${signal}::text and x.last >= ${since} and x.first <= ${until}`;
+    const parts: string[] = [];
+    // There is none where no row meets a condition on dimensions.
+    const hasTerms = this.#terms.length > 0;
+    if (hasTerms) parts.push(this.#signatures(where, range, time, page));
+    if (!this.#hasBegun && hasTerms) parts.push(this.#fresh(where, range));
+    if (!this.#hasBegun) parts.push(unsigned(signal, since, until));
+    const rows = await this.#reader.query<Found>(parts.join(" union all "), where.parameters);
     this.#hasBegun = true;
     this.#page *= WIDEN;
     this.#next = undefined;
@@ -171,8 +156,46 @@ export class Candidates {
     this.#units.sort((a, b) => a.last < b.last ? -1 : a.last > b.last ? 1 : 0);
   }
 
+  #signatures(
+    where: Conditions,
+    range: string,
+    time: (nanos: bigint) => string,
+    page: number,
+  ): string {
+    const slices = joined(
+      this.#terms.flatMap(positionsOf).map((position) =>
+        `substring(x.slices from ${position} * x.slice_bytes + 1 for x.slice_bytes)`
+      ),
+    );
+    const behind = this.#next === undefined
+      ? "true"
+      : `(x.last, x.id) < (${time(this.#next.last * MICROSECOND)}, ${
+        where.parameter(this.#next.id)
+      }::bigint)`;
+    return `select x.id, ${micros("x.last")} as last, null::int as granule,
+        ${micros("x.first")} as first, x.units, x.slice_bytes, ${slices} as slices,
+        null::text as hits
+      from (select x.* from otel_data.signatures x where ${range} and ${behind}
+        order by x.last desc, x.id desc limit ${page + 1}) x`;
+  }
+
+  #fresh(where: Conditions, range: string): string {
+    const terms = where.parameter(this.#terms.map(hex));
+    return `select null, ${micros("x.last")}, x.granule, ${
+      micros("x.first")
+    }, null, null, null, h.hits
+      from otel_data.granule_terms x
+      -- Read whole once, and not for each term.
+      cross join lateral (select x.terms || ''::bytea as whole offset 0) w
+      cross join lateral (
+        select string_agg(case when position(decode(t, 'hex') in w.whole) > 0 then '1' else '0' end, '' order by n) as hits
+        from unnest(${terms}::text[]) with ordinality as terms (t, n)
+      ) h
+      where ${range} and h.hits like '%1%'`;
+  }
+
   #addFresh({ granule, first, last, hits }: Found): void {
-    if (!meets(this.#need, (term) => hits![term] === "1")) return;
+    if (granule !== 0 && !meets(this.#need, (term) => hits![term] === "1")) return;
     this.#addInRange({ from: granule!, to: granule!, first, last });
   }
 
@@ -186,8 +209,11 @@ export class Candidates {
       }
       return bits;
     });
-    for (let n = 0; n < unitCount(units!); n++) {
+    const count = unitCount(units!);
+    this.#asked += count;
+    for (let n = 0; n < count; n++) {
       if (meets(this.#need, (term) => (bits[term]![n >> 3]! >> (n & 7) & 1) === 1)) {
+        this.#hits++;
         this.#addInRange(unitAt(units!, n));
       }
     }
@@ -199,23 +225,18 @@ export class Candidates {
       this.#units.push(unit);
     }
   }
+}
 
-  /** Rows that came by another way than ours are in no granule: they are looked at always. */
-  async #addUnsigned(): Promise<void> {
-    const where = new Conditions();
-    where.time(this.#range);
-    const [row] = await this.#reader.query<{ first: bigint | null; last: bigint }>(
-      `select (extract(epoch from min(t.time)) * 1000000)::bigint as first,
-         (extract(epoch from max(t.time)) * 1000000)::bigint as last
-       from otel_data.${
-        this.#signal === "traces" ? "spans" : "logs"
-      } t ${where.sql} and t.granule = 0`,
-      where.parameters,
-    );
-    if (row!.first !== null) {
-      this.#addInRange({ from: 0, to: 0, first: row!.first, last: row!.last });
-    }
-  }
+function micros(column: string): string {
+  return `(extract(epoch from ${column}) * 1000000)::bigint`;
+}
+
+/** Rows that came by another way than ours are in no granule: they are looked at always. */
+function unsigned(signal: string, since: string, until: string): string {
+  return `select null::bigint as id, ${micros("x.last")} as last, 0 as granule,
+      ${micros("x.first")} as first, null::bytea as units, null::int as slice_bytes,
+      null::bytea as slices, null::text as hits
+    from otel_data.unsigned(${signal}::text, ${since}, ${until}) x where x.first is not null`;
 }
 
 /** The part of a range that rows of the units may be in. */
@@ -225,8 +246,28 @@ export function rangeOfUnits(units: readonly Unit[], { since, until }: TimeRange
   return { since: first > since ? first : since, until: last < until ? last : until };
 }
 
-/** Adds the condition that rows `t` are in one of the units. */
-export function inUnits(units: readonly Unit[], where: Conditions): void {
+/**
+ * Units in groups by day, whose times do not overlap. The server then looks for each unit only into the
+ * partitions of its day, and not for all of them into each.
+ */
+export function byDay(units: readonly Unit[]): Unit[][] {
+  const groups: Unit[][] = [];
+  let day = 0n;
+  let last = 0n;
+  for (const unit of units.toSorted((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0)) {
+    const isApart = unit.first / DAY_MICROS !== day && unit.first > last;
+    if (groups.length === 0 || isApart && groups.length < MAX_GROUPS) {
+      groups.push([]);
+      day = unit.first / DAY_MICROS;
+    }
+    groups.at(-1)!.push(unit);
+    if (unit.last > last) last = unit.last;
+  }
+  return groups;
+}
+
+/** The condition that rows `t` are in one of the units. */
+export function inUnits(units: readonly Unit[], where: Conditions): string {
   const ranges: { from: number; to: number }[] = [];
   for (const { from, to } of units.toSorted((a, b) => a.from - b.from)) {
     const last = ranges.at(-1);
@@ -237,7 +278,7 @@ export function inUnits(units: readonly Unit[], where: Conditions): void {
   const terms = ranges.map(({ from, to }) =>
     `t.granule between ${where.parameter(from)}::int and ${where.parameter(to)}::int`
   );
-  where.addSql(`(${terms.join(" or ")})`);
+  return `(${terms.join(" or ")})`;
 }
 
 function latestFirst(a: Found, b: Found): number {
@@ -302,6 +343,13 @@ async function resolve(
       return { kind: "or", parts };
     }
   }
+}
+
+/** Pieces in one, by pairs: the server reads expressions only so deep. An aggregate takes it three times as long. */
+function joined(pieces: readonly string[]): string {
+  if (pieces.length === 1) return pieces[0]!;
+  const half = pieces.length >> 1;
+  return `(${joined(pieces.slice(0, half))} || ${joined(pieces.slice(half))})`;
 }
 
 /** The four bytes of a term, as they are stored. */

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Conditions } from "../conditions.ts";
+import { Conditions } from "../conditions.ts";
 import type { Filter } from "../filter.ts";
 import type { Queryable } from "../postgres/database.ts";
 import type { Signal } from "../record.ts";
@@ -26,36 +26,46 @@ export async function quickLooks(
   filter: Filter,
   signal: Signal,
 ): Promise<QuickLook[]> {
-  if (signal === "metrics") return [];
-  if (filter.kind === "and") {
-    const looks: QuickLook[] = [];
-    for (const part of filter.parts) looks.push(...await quickLooks(reader, part, signal));
-    return looks;
-  }
+  const asked = signal === "metrics" ? [] : equalities(filter);
+  if (asked.length === 0) return [];
+  const parameters = new Conditions();
+  const parts = asked.map(({ key, value }, n) => {
+    const name = parameters.parameter(key);
+    const number = parameters.parameter(ownTexts(value).length > 2 ? value : null);
+    return `(select ${n} as n, id from otel_data.attribute_sets
+     where case jsonb_typeof(attributes -> ${name}::text)
+       when 'number' then (attributes ->> ${name}::text)::numeric = ${number}::numeric
+       else attributes ->> ${name}::text = ${parameters.parameter(value)}::text
+     end
+     limit ${MAX_SETS + 1})`;
+  });
+  const rows = await reader.query<{ n: number; id: bigint }>(
+    parts.join(" union all "),
+    parameters.parameters,
+  );
+  return asked.flatMap(({ value }, n): QuickLook[] => {
+    const sets = rows.filter((row) => row.n === n).map(({ id }) => id);
+    if (sets.length > MAX_SETS) return [];
+    return [(where) =>
+      where.addSql(
+        `(t.attribute_values && ${where.parameter(ownTexts(value))}::text[]
+      or t.attribute_set_id = any (${
+          where.parameter(sets)
+        }::bigint[]) or t.attributes is not null)`,
+      )];
+  });
+}
+
+/** The equalities of attributes that everything depends on. */
+function equalities(filter: Filter): { readonly key: string; readonly value: string }[] {
+  if (filter.kind === "and") return filter.parts.flatMap(equalities);
   if (filter.kind !== "compare" || filter.operator !== "=" || isPrintedJson(filter.value)) {
     return [];
   }
   const { target, value } = filter;
-  if (target.kind !== "attribute" || target.of === "resource") return [];
-  const texts = ownTexts(value);
-  const rows = await reader.query<{ id: bigint }>(
-    `select id from otel_data.attribute_sets
-     where case jsonb_typeof(attributes -> $1::text)
-       when 'number' then (attributes ->> $1::text)::numeric = $2::numeric
-       else attributes ->> $1::text = $3::text
-     end
-     limit ${MAX_SETS + 1}`,
-    [target.key, texts.length > 2 ? value : null, value],
-  );
-  if (rows.length > MAX_SETS) return [];
-  const sets = rows.map(({ id }) => id);
-  return [(where) =>
-    where.addSql(
-      `(t.attribute_values && ${where.parameter(texts)}::text[]
-      or t.attribute_set_id = any (${
-        where.parameter(sets)
-      }::bigint[]) or t.attributes is not null)`,
-    )];
+  return target.kind === "attribute" && target.of !== "resource"
+    ? [{ key: target.key, value }]
+    : [];
 }
 
 /**

@@ -60,10 +60,10 @@ export async function reading<T>(
     return await database.transaction(async (transaction) => {
       timer = setTimeout(() => ending.abort(new QueryTimeoutError(timeoutMs)), timeoutMs);
       await transaction.query(
-        // To compile them takes longer than most of them do.
+        // To compile them takes longer than most of them do. Without parameters, a whole number in their
+        // place, so that it is sent with what begins the transaction.
         `select set_config('transaction_read_only', 'on', true),
-           set_config('statement_timeout', $1, true), set_config('jit', 'off', true)`,
-        [String(timeoutMs)],
+           set_config('statement_timeout', '${timeoutMs}', true), set_config('jit', 'off', true)`,
       );
       return await run(transaction);
     }, { signal });

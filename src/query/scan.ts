@@ -19,7 +19,7 @@ import type { Queryable, Row } from "../postgres/database.ts";
 import { SELECT_LOGS, SELECT_POINTS, SELECT_SPANS } from "../postgres/stored.ts";
 import type { Unit } from "../postgres/signature.ts";
 import type { Signal } from "../record.ts";
-import { Candidates, inUnits, rangeOfUnits } from "./candidates.ts";
+import { byDay, Candidates, inUnits, rangeOfUnits } from "./candidates.ts";
 import { needOf } from "./needs.ts";
 import { type QuickLook, quickLooks } from "./own_values.ts";
 import { storedSpanId } from "./limits.ts";
@@ -173,11 +173,12 @@ async function granuleRows(
   let looks: readonly QuickLook[] | undefined;
   const among = (units: readonly Unit[]) =>
     rowsOf(reader, search, rangeOfUnits(units, range), limit, (where) => {
-      inUnits(units, where);
       for (const look of looks ?? []) look(where);
-    });
+    }, units);
   let rows: ScannedRow[] = [];
-  for (let count = isSlowest ? MAX_UNITS : FIRST_UNITS;;) {
+  let count = isSlowest ? MAX_UNITS : FIRST_UNITS;
+  if (candidates.areSparse) count = Math.min(Math.max(count, limit), MAX_UNITS);
+  for (let looked = 0;;) {
     const { units, beyond } = await candidates.take(count);
     // The slowest may be anywhere.
     if (isSlowest && beyond !== undefined) return undefined;
@@ -187,7 +188,10 @@ async function granuleRows(
     if (beyond === undefined || last !== undefined && last.time_micros * MICROSECOND > beyond) {
       return rows;
     }
-    count = Math.min(count * WIDEN_UNITS, MAX_UNITS);
+    looked += units.length;
+    // As many as those that are missing need, if they are as frequent as those that were found.
+    const needed = rows.length === 0 ? 0 : (limit - rows.length) * looked / rows.length;
+    count = Math.min(Math.max(count * WIDEN_UNITS, Math.ceil(needed)), MAX_UNITS);
   }
 }
 
@@ -255,6 +259,7 @@ async function rowsOf(
   range: TimeRange,
   limit: number,
   narrow?: QuickLook,
+  units?: readonly Unit[],
 ): Promise<ScannedRow[]> {
   const { signal, order, before, idsOnly } = search;
   const { table, select, ids } = SOURCES[signal];
@@ -262,10 +267,22 @@ async function rowsOf(
   if (before !== undefined) where.addSql(behind(before, where));
   narrow?.(where);
   const duration = order === "slowest" ? "t.duration_ns desc, " : "";
+  const inOrder = `order by ${duration}t.time desc, t.time_frac desc, `;
+  const most = `limit ${where.parameter(limit)}::int`;
+  const chosenBy = ({ sql }: Conditions) =>
+    `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${fromOf(signal)}
+    ${sql} ${inOrder}t.ctid desc ${most})`;
+  const choices = units === undefined ? [chosenBy(where)] : byDay(units).map((group) => {
+    const within = new Conditions(where.parameters);
+    within.time(rangeOfUnits(group, range));
+    within.addSql(inUnits(group, within));
+    within.addSql(where.sql.slice("where ".length));
+    return chosenBy(within);
+  });
   // What is not needed to choose rows is joined to the few that were chosen.
-  const chosen = `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${fromOf(signal)}
-    ${where.sql} order by ${duration}t.time desc, t.time_frac desc, t.ctid desc
-    limit ${where.parameter(limit)}::int) t`;
+  const chosen = choices.length === 1
+    ? `${choices[0]} t`
+    : `(select t.* from (${choices.join(" union all ")}) t ${inOrder}t.place desc ${most}) t`;
   const columns = idsOnly
     ? `select ${ids}, (extract(epoch from t.time) * 1000000)::bigint as time_micros, t.time_frac
        from otel_data.${table} t`
@@ -274,7 +291,7 @@ async function rowsOf(
     .replace("select", "select t.place_table, t.place::text as place,")
     .replace(`otel_data.${table} t`, () => chosen);
   return await reader.query<ScannedRow>(
-    `${sql} order by ${duration}t.time desc, t.time_frac desc, t.place desc`,
+    `${sql} ${inOrder}t.place desc`,
     where.parameters,
   );
 }
