@@ -884,6 +884,7 @@ export const PARTITIONS_SQL: string = `\
 --
 --   unsigned           when the rows are that no search by terms would find
 --   spans_of_trace     the spans of a trace
+--   logs_of_trace      its log records
 --
 -- Nothing here looks at a clock: times are arguments. Nothing here waits more than a second for a
 -- lock, because whoever comes after a waiting lock waits too; a call that fails with SQLSTATE 55P03
@@ -1251,6 +1252,15 @@ set plan_cache_mode = force_generic_plan
 as $$
 begin
   return query select t.* from otel_data.spans t where t.trace_id = id;
+end $$;
+
+create or replace function otel_data.logs_of_trace(id uuid) returns setof otel_data.logs
+language plpgsql stable rows 100
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return query select t.* from otel_data.logs t where t.trace_id = id;
 end $$;
 
 commit;

@@ -24,6 +24,7 @@ import {
   SELECT_LOGS,
   SELECT_POINTS,
   SELECT_SPANS,
+  SELECT_SPANS_OF_TRACE,
   spanOf,
   type Stored,
 } from "./postgres/stored.ts";
@@ -203,7 +204,7 @@ export async function getTrace(
   options: ReadOptions = {},
 ): Promise<Stored<Span>[]> {
   const rows = await database.query(
-    `${SELECT_SPANS} where t.trace_id = $1::uuid order by t.time, t.time_frac, t.span_id`,
+    `${SELECT_SPANS_OF_TRACE} order by t.time, t.time_frac, t.span_id`,
     [traceIdOf(traceId)],
     options,
   );

@@ -10,7 +10,6 @@ import {
   type Signature,
   signaturesOf,
   unitAt,
-  unitCount,
   UNITS,
 } from "../src/postgres/signature.ts";
 import {
@@ -76,6 +75,12 @@ Deno.test("a word within any text is found where its bounds are", () => {
     }),
   );
 });
+
+const UNIT_BYTES = 24;
+
+function unitCount(units: Uint8Array): number {
+  return units.length / UNIT_BYTES;
+}
 
 /** The units of which a signature says that they may hold a term. */
 function unitsWith({ units, sliceBytes, slices }: Signature, term: number): number[] {

@@ -156,11 +156,6 @@ function stepOf(term: number): number {
   return mixed(term ^ 0x9e3779b9) | 1;
 }
 
-/** How many units a signature has. */
-export function unitCount(units: Uint8Array): number {
-  return units.length / UNIT_BYTES;
-}
-
 /** A unit of a signature, by its number. */
 export function unitAt(units: Uint8Array, n: number): Unit {
   const view = new DataView(units.buffer, units.byteOffset + n * UNIT_BYTES, UNIT_BYTES);

@@ -113,6 +113,18 @@ export const SELECT_LOGS = `select ${TIME}, t.observed_unix_nano, t.trace_id, t.
   left join otel_data.scopes c on c.id = t.scope_id
   left join otel_data.attribute_sets a on a.id = t.attribute_set_id`;
 
+/** SELECT … FROM … for the spans of the trace `$1`, to which ORDER BY is added. */
+export const SELECT_SPANS_OF_TRACE: string = SELECT_SPANS.replace(
+  "otel_data.spans t",
+  () => "otel_data.spans_of_trace($1::uuid) t",
+);
+
+/** The same for its log records. */
+export const SELECT_LOGS_OF_TRACE: string = SELECT_LOGS.replace(
+  "otel_data.logs t",
+  () => "otel_data.logs_of_trace($1::uuid) t",
+);
+
 /** The same for points `t` of metrics `m` and {@linkcode metricOf}. */
 export const SELECT_POINTS =
   `select ${TIME}, t.start_unix_nano, t.value, t.value_int, t.count, t.sum,

@@ -12,7 +12,7 @@
 import { Conditions } from "../conditions.ts";
 import { dimensionIds } from "../filter_sql.ts";
 import type { Queryable } from "../postgres/database.ts";
-import { positionsOf, type Unit, unitAt, unitCount } from "../postgres/signature.ts";
+import { positionsOf, type Unit, unitAt } from "../postgres/signature.ts";
 import { idTerm } from "../postgres/terms.ts";
 import type { Signal } from "../record.ts";
 import type { Need } from "./needs.ts";
@@ -20,16 +20,13 @@ import type { TimeRange } from "./range.ts";
 
 /** Signatures that are asked first, and how many times as many each time after. */
 const FIRST_SIGNATURES = 16;
-const WIDEN = 4;
+const WIDEN = 16;
 /** Units of which one may hold what is needed, where few do. */
 const SPARSE = 16;
 /** More ids of dimensions than so many are not looked for one by one. */
 const MAX_IDS = 16;
 
 const MICROSECOND = 1000n;
-const DAY_MICROS = 86_400_000_000n;
-/** Each is planned by itself. */
-const MAX_GROUPS = 8;
 
 /** Need with nothing but terms. */
 type TermNeed =
@@ -144,15 +141,13 @@ export class Candidates {
     this.#hasBegun = true;
     this.#page *= WIDEN;
     this.#next = undefined;
-    let asked = 0;
-    let before: Found | undefined;
+    const signed: Found[] = [];
     for (const row of rows.sort(latestFirst)) {
       if (row.granule !== null) this.#addFresh(row);
-      else if (asked++ < page) {
-        this.#addSigned(row);
-        before = row;
-      } else this.#next = { last: before!.last, id: before!.id! };
+      else if (signed.length < page) signed.push(row);
+      else this.#next = { last: signed.at(-1)!.last, id: signed.at(-1)!.id! };
     }
+    await this.#addSigned(signed);
     this.#units.sort((a, b) => a.last < b.last ? -1 : a.last > b.last ? 1 : 0);
   }
 
@@ -173,8 +168,8 @@ export class Candidates {
         where.parameter(this.#next.id)
       }::bigint)`;
     return `select x.id, ${micros("x.last")} as last, null::int as granule,
-        ${micros("x.first")} as first, x.units, x.slice_bytes, ${slices} as slices,
-        null::text as hits
+        ${micros("x.first")} as first, ${this.#hasBegun ? "null::bytea" : "x.units"} as units,
+        x.slice_bytes, ${slices} as slices, null::text as hits
       from (select x.* from otel_data.signatures x where ${range} and ${behind}
         order by x.last desc, x.id desc limit ${page + 1}) x`;
   }
@@ -199,7 +194,29 @@ export class Candidates {
     this.#addInRange({ from: granule!, to: granule!, first, last });
   }
 
-  #addSigned({ units, slice_bytes, slices }: Found): void {
+  /** The units of later signatures are read only where one of them is meant: they are most of a signature's bytes. */
+  async #addSigned(signatures: readonly Found[]): Promise<void> {
+    const meant = signatures.map(({ id, units, ...slices }) => {
+      return { id: id!, units, numbers: this.#numbersIn(slices) };
+    }).filter(({ numbers }) => numbers.length > 0);
+    const missing = meant.filter(({ units }) => units === null).map(({ id }) => id);
+    const read = missing.length === 0
+      ? []
+      : await this.#reader.query<{ id: bigint; units: Uint8Array }>(
+        "select x.id, x.units from otel_data.signatures x where x.id = any ($1::bigint[])",
+        [missing],
+      );
+    const unitsOf = new Map(read.map(({ id, units }) => [id, units]));
+    for (const { id, units, numbers } of meant) {
+      // A signature that has gone meanwhile went after the last of its rows.
+      const places = units ?? unitsOf.get(id);
+      if (places === undefined) continue;
+      for (const n of numbers) this.#addInRange(unitAt(places, n));
+    }
+  }
+
+  /** Which units of a signature may hold what is needed, by their numbers. */
+  #numbersIn({ slice_bytes, slices }: Pick<Found, "slice_bytes" | "slices">): number[] {
     const width = slice_bytes!;
     const raised = slices!.length / width / this.#terms.length;
     const bits = this.#terms.map((_, term) => {
@@ -209,14 +226,13 @@ export class Candidates {
       }
       return bits;
     });
-    const count = unitCount(units!);
-    this.#asked += count;
-    for (let n = 0; n < count; n++) {
-      if (meets(this.#need, (term) => (bits[term]![n >> 3]! >> (n & 7) & 1) === 1)) {
-        this.#hits++;
-        this.#addInRange(unitAt(units!, n));
-      }
+    const numbers: number[] = [];
+    for (let n = 0; n < width * 8; n++) {
+      if (meets(this.#need, (term) => (bits[term]![n >> 3]! >> (n & 7) & 1) === 1)) numbers.push(n);
     }
+    this.#asked += width * 8;
+    this.#hits += numbers.length;
+    return numbers;
   }
 
   #addInRange(unit: Unit): void {
@@ -246,28 +262,8 @@ export function rangeOfUnits(units: readonly Unit[], { since, until }: TimeRange
   return { since: first > since ? first : since, until: last < until ? last : until };
 }
 
-/**
- * Units in groups by day, whose times do not overlap. The server then looks for each unit only into the
- * partitions of its day, and not for all of them into each.
- */
-export function byDay(units: readonly Unit[]): Unit[][] {
-  const groups: Unit[][] = [];
-  let day = 0n;
-  let last = 0n;
-  for (const unit of units.toSorted((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0)) {
-    const isApart = unit.first / DAY_MICROS !== day && unit.first > last;
-    if (groups.length === 0 || isApart && groups.length < MAX_GROUPS) {
-      groups.push([]);
-      day = unit.first / DAY_MICROS;
-    }
-    groups.at(-1)!.push(unit);
-    if (unit.last > last) last = unit.last;
-  }
-  return groups;
-}
-
-/** The condition that rows `t` are in one of the units. */
-export function inUnits(units: readonly Unit[], where: Conditions): string {
+/** Adds the condition that rows `t` are in one of the units. */
+export function inUnits(units: readonly Unit[], where: Conditions): void {
   const ranges: { from: number; to: number }[] = [];
   for (const { from, to } of units.toSorted((a, b) => a.from - b.from)) {
     const last = ranges.at(-1);
@@ -278,7 +274,7 @@ export function inUnits(units: readonly Unit[], where: Conditions): string {
   const terms = ranges.map(({ from, to }) =>
     `t.granule between ${where.parameter(from)}::int and ${where.parameter(to)}::int`
   );
-  return `(${terms.join(" or ")})`;
+  where.addSql(`(${terms.join(" or ")})`);
 }
 
 function latestFirst(a: Found, b: Found): number {

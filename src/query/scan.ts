@@ -19,7 +19,7 @@ import type { Queryable, Row } from "../postgres/database.ts";
 import { SELECT_LOGS, SELECT_POINTS, SELECT_SPANS } from "../postgres/stored.ts";
 import type { Unit } from "../postgres/signature.ts";
 import type { Signal } from "../record.ts";
-import { byDay, Candidates, inUnits, rangeOfUnits } from "./candidates.ts";
+import { Candidates, inUnits, rangeOfUnits } from "./candidates.ts";
 import { needOf } from "./needs.ts";
 import { type QuickLook, quickLooks } from "./own_values.ts";
 import { storedSpanId } from "./limits.ts";
@@ -173,8 +173,9 @@ async function granuleRows(
   let looks: readonly QuickLook[] | undefined;
   const among = (units: readonly Unit[]) =>
     rowsOf(reader, search, rangeOfUnits(units, range), limit, (where) => {
+      inUnits(units, where);
       for (const look of looks ?? []) look(where);
-    }, units);
+    });
   let rows: ScannedRow[] = [];
   let count = isSlowest ? MAX_UNITS : FIRST_UNITS;
   if (candidates.areSparse) count = Math.min(Math.max(count, limit), MAX_UNITS);
@@ -259,7 +260,6 @@ async function rowsOf(
   range: TimeRange,
   limit: number,
   narrow?: QuickLook,
-  units?: readonly Unit[],
 ): Promise<ScannedRow[]> {
   const { signal, order, before, idsOnly } = search;
   const { table, select, ids } = SOURCES[signal];
@@ -267,22 +267,10 @@ async function rowsOf(
   if (before !== undefined) where.addSql(behind(before, where));
   narrow?.(where);
   const duration = order === "slowest" ? "t.duration_ns desc, " : "";
-  const inOrder = `order by ${duration}t.time desc, t.time_frac desc, `;
-  const most = `limit ${where.parameter(limit)}::int`;
-  const chosenBy = ({ sql }: Conditions) =>
-    `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${fromOf(signal)}
-    ${sql} ${inOrder}t.ctid desc ${most})`;
-  const choices = units === undefined ? [chosenBy(where)] : byDay(units).map((group) => {
-    const within = new Conditions(where.parameters);
-    within.time(rangeOfUnits(group, range));
-    within.addSql(inUnits(group, within));
-    within.addSql(where.sql.slice("where ".length));
-    return chosenBy(within);
-  });
   // What is not needed to choose rows is joined to the few that were chosen.
-  const chosen = choices.length === 1
-    ? `${choices[0]} t`
-    : `(select t.* from (${choices.join(" union all ")}) t ${inOrder}t.place desc ${most}) t`;
+  const chosen = `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${fromOf(signal)}
+    ${where.sql} order by ${duration}t.time desc, t.time_frac desc, t.ctid desc
+    limit ${where.parameter(limit)}::int) t`;
   const columns = idsOnly
     ? `select ${ids}, (extract(epoch from t.time) * 1000000)::bigint as time_micros, t.time_frac
        from otel_data.${table} t`
@@ -291,7 +279,7 @@ async function rowsOf(
     .replace("select", "select t.place_table, t.place::text as place,")
     .replace(`otel_data.${table} t`, () => chosen);
   return await reader.query<ScannedRow>(
-    `${sql} ${inOrder}t.place desc`,
+    `${sql} order by ${duration}t.time desc, t.time_frac desc, t.place desc`,
     where.parameters,
   );
 }

@@ -10,9 +10,9 @@ import type { Database, Queryable } from "../postgres/database.ts";
 import {
   logOf,
   metricOf,
-  SELECT_LOGS,
+  SELECT_LOGS_OF_TRACE,
   SELECT_POINTS,
-  SELECT_SPANS,
+  SELECT_SPANS_OF_TRACE,
   spanOf,
   type Stored,
 } from "../postgres/stored.ts";
@@ -109,8 +109,8 @@ export async function getTraceTree(
 ): Promise<TraceTree | undefined> {
   const { traceId, maxSpans, maxLogs, maxPoints } = checked(TRACE_QUERY, query);
   return await reading(database, options, async (reader) => {
-    const found = await ofTrace(reader, SELECT_SPANS, traceId, maxSpans, ", t.span_id");
-    const told = await ofTrace(reader, SELECT_LOGS, traceId, maxLogs);
+    const found = await ofTrace(reader, SELECT_SPANS_OF_TRACE, traceId, maxSpans, ", t.span_id");
+    const told = await ofTrace(reader, SELECT_LOGS_OF_TRACE, traceId, maxLogs);
     if (found.rows.length === 0 && told.rows.length === 0 && !told.hasMore) return undefined;
     const spans = treeOf(found.rows.map(spanOf));
     const { startUnixNano, endUnixNano } = extentOf(spans);
@@ -133,7 +133,7 @@ export async function getTraceTree(
 
 async function ofTrace(reader: Queryable, select: string, traceId: string, most: number, by = "") {
   const rows = await reader.query(
-    `${select} where t.trace_id = $1::uuid order by t.time, t.time_frac${by} limit $2::int`,
+    `${select} order by t.time, t.time_frac${by} limit $2::int`,
     [traceId, most + 1],
   );
   return { rows: rows.slice(0, most), hasMore: rows.length > most };
