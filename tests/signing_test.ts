@@ -83,6 +83,24 @@ for (const driver of drivers) {
     assert.deepEqual(await found(database, "order = order-7"), [7_000]);
   });
 
+  Deno.test(`a search goes on behind the signatures that it asks first (${driver})`, async () => {
+    await using test = await migrated(driver);
+    await store(test.database, 1, orders);
+    await sign(test.database, { termBytes: 1 });
+    assert.deepEqual(await counts(test.database), { terms: 0, signatures: orders.length });
+    for (const [n, order] of orders.entries()) {
+      const { database, asked } = observed(test.database);
+      assert.deepEqual(await found(database, `order = ${order}`), [n * 1000]);
+      // The latest 16 come with their units; of the others only those that are meant are read.
+      const read = asked.filter(({ sql }) => /select x\.id, x\.units/.test(sql));
+      const isLater = n < orders.length - 16;
+      assert.deepEqual(
+        read.map(({ parameters }) => parameters),
+        isLater ? [[[BigInt(n + 1)]]] : [],
+      );
+    }
+  });
+
   Deno.test(`a search by what records do not have is refused, by terms as well (${driver})`, async () => {
     await using test = await migratedDatabase(driver);
     const filter = parseFilter("operation = a and b = c");
