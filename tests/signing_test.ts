@@ -84,7 +84,7 @@ for (const driver of drivers) {
   });
 
   Deno.test(`a search goes on behind the signatures that it asks first (${driver})`, async () => {
-    await using test = await migrated(driver);
+    await using test = await migratedDatabase(driver);
     await store(test.database, 1, orders);
     await sign(test.database, { termBytes: 1 });
     assert.deepEqual(await counts(test.database), { terms: 0, signatures: orders.length });
