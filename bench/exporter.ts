@@ -37,7 +37,7 @@ async function microsOf(kind: Kind): Promise<number> {
     ? "postgres://127.0.0.1:1/nowhere"
     : server.url;
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-all", program, kind, url, folder],
+    args: ["run", "--quiet", "--allow-all", "--v8-flags=--expose-gc", program, kind, url, folder],
     stdin: "null",
   }).output();
   await Deno.remove(folder, { recursive: true });

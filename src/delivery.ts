@@ -226,7 +226,7 @@ export class Delivery implements AsyncDisposable {
     signal?.addEventListener("abort", abort, { once: true });
     this.#drainers.add(waiter);
     // Whoever waits for records to gather waits no longer.
-    this.#look();
+    if (this.#settings.maxBatchAgeMs > 0) this.#look();
     try {
       await promise;
     } finally {

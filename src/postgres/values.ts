@@ -99,8 +99,7 @@ export function parseDecoded(oid: number, value: unknown): unknown {
 }
 
 function parseBytea(text: string): Uint8Array {
-  const bytes = Buffer.from(text.slice(2), "hex");
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Uint8Array.fromHex(text.slice(2));
 }
 
 /** Reads `{1,NULL,"a\"b",{…}}`, with or without bounds as in `[0:1]={…}`. */
