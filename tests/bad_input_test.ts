@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { OTelStorageAdapter } from "../src/adapter.ts";
 import { decodeResponse, decodeStatus, encodeRequest } from "../src/otlp.ts";
 import { WIRE, WireWriter } from "../src/protobuf.ts";
 import type { AnyValue, KeyValue, LogRecord, Signal, Span } from "../src/record.ts";
 import { handler, RequestBodies } from "../src/server.ts";
 import { oracleDecode } from "./oracle.ts";
-import { drivers, testDatabase, type TestDriver } from "./postgres.ts";
+import { openStore } from "./open_store.ts";
+import { drivers, type TestDriver } from "./postgres.ts";
 
 /** What a request was answered with: its status, how many were rejected, and what was said. */
 type Answer = [status: number, rejected: number, message: string];
@@ -26,12 +26,8 @@ interface House extends AsyncDisposable {
 }
 
 async function house(driver: TestDriver): Promise<House> {
-  const test = driver === "postgres" ? await testDatabase(driver) : undefined;
-  const adapter = new OTelStorageAdapter(
-    test === undefined ? { pgliteDir: "memory://" } : { connectionString: test.url },
-  );
-  await adapter.init();
-  const database = await adapter.database();
+  const store = await openStore(driver);
+  const { adapter, database } = store;
   const errors: unknown[] = [];
   const bodies = new RequestBodies();
   const answer = handler({ store: adapter, bodies, onError: (error) => errors.push(error) });
@@ -57,10 +53,7 @@ async function house(driver: TestDriver): Promise<House> {
       return [status, rejected, message];
     },
     rows: async (sql) => (await database.query(sql)).map((row) => Object.values(row)),
-    async [Symbol.asyncDispose]() {
-      await adapter.close();
-      await test?.[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
 

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { type DestinationStats, OTelStorageAdapter } from "../src/adapter.ts";
+import type { DestinationStats } from "../src/adapter.ts";
 import { encodeRequest, requestToJson } from "../src/otlp.ts";
 import type { Signal } from "../src/record.ts";
 import { handler, RequestBodies } from "../src/server.ts";
 import { arbitraryRequest } from "./arbitraries.ts";
-import { drivers, testDatabase } from "./postgres.ts";
+import { openStore } from "./open_store.ts";
+import { drivers } from "./postgres.ts";
 
 const BODIES = 100_000;
 const AT_ONCE = 100;
@@ -95,11 +96,8 @@ function noise(random: () => number): Uint8Array {
 }
 
 Deno.test(`${BODIES} random and damaged bodies each get an answer, and the store goes on`, async () => {
-  await using test = drivers[0] === "postgres" ? await testDatabase("postgres") : undefined;
-  await using adapter = new OTelStorageAdapter(
-    test === undefined ? { pgliteDir: "memory://" } : { connectionString: test.url },
-  );
-  await adapter.init();
+  await using store = await openStore(drivers[0]!);
+  const { adapter } = store;
   const errors: unknown[] = [];
   const bodies = new RequestBodies();
   const answer = handler({ store: adapter, bodies, onError: (error) => errors.push(error) });

@@ -108,6 +108,8 @@ async function kept(name: string, make: () => Promise<PGlite>): Promise<Blob> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   const instance = await make();
+  // What was written since the last one would be done again at each start.
+  await instance.exec("checkpoint");
   const made = await instance.dumpDataDir("none");
   await instance.close();
   const partial = `${path}.${randomUUID()}`;

@@ -5,13 +5,14 @@
  */
 
 import { gunzipSync } from "node:zlib";
-import { OTelStorageAdapter } from "../src/adapter.ts";
+import type { OTelStorageAdapter } from "../src/adapter.ts";
 import type { ExportRequests, Signal } from "../src/record.ts";
 import { handler } from "../src/server.ts";
 import { querySql } from "../src/sql_query.ts";
 import { oracleDecode } from "./oracle.ts";
 import { oracleParse } from "./oracle_json.ts";
-import { testDatabase, type TestDriver } from "./postgres.ts";
+import { openStore } from "./open_store.ts";
+import type { TestDriver } from "./postgres.ts";
 
 /** A request as it came, and what was answered. */
 export interface Exchange {
@@ -37,11 +38,8 @@ export interface RecordingServer extends AsyncDisposable {
 
 /** Starts a server. */
 export async function startServer(driver: TestDriver): Promise<RecordingServer> {
-  const database = driver === "postgres" ? await testDatabase(driver) : undefined;
-  const adapter = new OTelStorageAdapter(
-    database === undefined ? { pgliteDir: "memory://" } : { connectionString: database.url },
-  );
-  await adapter.init();
+  const store = await openStore(driver);
+  const { adapter } = store;
   const answer = handler({ store: adapter });
   const exchanges: Exchange[] = [];
   const server = Deno.serve(
@@ -71,8 +69,7 @@ export async function startServer(driver: TestDriver): Promise<RecordingServer> 
     },
     async [Symbol.asyncDispose]() {
       await server.shutdown();
-      await adapter.close();
-      await database?.[Symbol.asyncDispose]();
+      await store[Symbol.asyncDispose]();
     },
   };
 }
