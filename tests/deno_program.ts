@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 const SCRIPT = fileURLToPath(new URL("./fixtures/deno_app.ts", import.meta.url));
 
 /** A program that takes longer hangs, and is ended. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 
 /** Where it sends to, and how. */
 export interface ProgramOptions {

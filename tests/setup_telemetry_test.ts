@@ -77,11 +77,11 @@ const BROKEN: Readonly<Record<string, () => { url: string; close: () => Promise<
   },
 };
 
-/** Short, so that what hangs is given up soon. */
+/** What hangs is given up soon, and what does not has time. */
 const SHORT: TelemetryOptions = {
   batchDelayMs: 20,
   exportTimeoutMs: 2_000,
-  shutdownTimeoutMs: 4_000,
+  shutdownTimeoutMs: 30_000,
 };
 
 for (const [how, broken] of Object.entries(BROKEN)) {
@@ -93,6 +93,7 @@ for (const [how, broken] of Object.entries(BROKEN)) {
       const { url, close } = broken();
       const telemetry = setupTelemetry({
         ...SHORT,
+        exportTimeoutMs: 30_000,
         backend: "both",
         serviceName: "shop",
         storage: { connectionString: test.url },
