@@ -81,7 +81,7 @@ const BROKEN: Readonly<Record<string, () => { url: string; close: () => Promise<
 const SHORT: TelemetryOptions = {
   batchDelayMs: 20,
   exportTimeoutMs: 2_000,
-  shutdownTimeoutMs: 30_000,
+  shutdownTimeoutMs: 12_000,
 };
 
 for (const [how, broken] of Object.entries(BROKEN)) {
