@@ -68,3 +68,27 @@ browserTest("a dot tells whether something arrives, and who does not answer", as
     await bar.getByText("Nothing arrives").waitFor();
   });
 });
+
+browserTest(
+  "a range between two times leaves the bar of a narrow window in its place",
+  async (open) => {
+    await using server = serving();
+    const query = "since=2026-11-26T20:51:44Z&until=2026-11-27T21:20:57Z";
+    for (const width of [320, 400]) {
+      const page = await open(`${server.url}/logs?${query}`, { viewport: { width, height: 700 } });
+      const bar = (await page.locator(".top-bar").boundingBox())!;
+      const buttons = page.locator(".top-bar button:visible");
+      assert.equal(await buttons.count(), 4);
+      for (const button of await buttons.all()) {
+        const box = (await button.boundingBox())!;
+        assert.ok(box.x >= 0 && box.x + box.width <= width, await button.innerText());
+        assert.ok(box.y >= bar.y && box.y + box.height <= bar.y + bar.height);
+      }
+      assert.equal(await page.evaluate("document.documentElement.scrollWidth"), width);
+    }
+    const page = await open(
+      `${server.url}/logs?since=2026-11-26T20:51:44Z&until=2026-11-26T21:20:57Z`,
+    );
+    await page.getByRole("button", { name: "2026-11-26 20:51:44 – 21:20:57" }).waitFor();
+  },
+);

@@ -238,6 +238,29 @@ browserTest("a heat map shows what each bucket holds, and a box the traces in it
   assert.equal(new URL(page.url()).searchParams.get("min"), null);
 });
 
+browserTest("the traces of a heat map are those of its filter", async (open) => {
+  const filter = 'service = shop and http.route = "/cart"';
+  const page = await open(`${collector.url}${HISTOGRAM}&filter=${encodeURIComponent(filter)}`);
+  const map = page.getByRole("img", { name: /^Heat map of sizes/ });
+  await map.waitFor();
+  const box = (await map.boundingBox())!;
+  await page.mouse.move(box.x + box.width * 0.4, box.y + box.height * 1.5 / 6);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 2.5 / 6, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(/\/traces\?/);
+  assert.equal(new URL(page.url()).searchParams.get("query"), filter);
+  // The filter of series is one that traces take.
+  await page.getByText("No trace matches").waitFor();
+  assert.equal(await page.getByRole("alert").count(), 0);
+  await page.goBack();
+  const heat = page.getByRole("region", { name: "Heat map" });
+  await heat.getByText("As a table").click();
+  await heat.getByRole("row", { name: "up to 10.0ms" }).getByRole("link").click();
+  await page.waitForURL(/\/traces\?.*max=10ms/);
+  assert.equal(new URL(page.url()).searchParams.get("query"), filter);
+});
+
 browserTest("dragging over a chart zooms, and Backspace undoes it", async (open) => {
   const page = await open(`${collector.url}/charts?metric=memory.used&type=gauge&unit=By`);
   await row(page, "service=shop").waitFor();

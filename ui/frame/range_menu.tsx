@@ -39,7 +39,7 @@ export function RangeMenu(): JSX.Element {
         onClick={() => isOpen.value = !isOpen.value}
         title={`${time(nanosOf(fromMs), 0)} to ${time(nanosOf(toMs), 0)} ${zone()}`}
       >
-        {text === "Custom" ? `${time(nanosOf(fromMs), 0)} – ${time(nanosOf(toMs), 0)}` : text}
+        {text === "Custom" ? timesText(fromMs, toMs) : text}
       </button>
       {isOpen.value && (
         <div
@@ -74,6 +74,12 @@ export function RangeMenu(): JSX.Element {
       )}
     </div>
   );
+}
+
+/** Two times as they are read; the day once when it is one. */
+function timesText(fromMs: number, toMs: number): string {
+  const [from, to] = [time(nanosOf(fromMs), 0), time(nanosOf(toMs), 0)];
+  return `${from} – ${from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to}`;
 }
 
 /** Two times to type. */

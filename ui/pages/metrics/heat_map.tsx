@@ -46,6 +46,7 @@ export function HeatMap(): JSX.Element {
 
 function Cells({ cells, unit }: { readonly cells: HeatCells; readonly unit: string }): JSX.Element {
   const pointed = useSignal("");
+  const filter = parameter("filter");
   const { rows, columns, most, since, until, stepNs } = cells;
   const lengthNs = Number(until - since);
   const levels = levelsOf(most);
@@ -86,7 +87,7 @@ function Cells({ cells, unit }: { readonly cells: HeatCells; readonly unit: stri
     const range = { since: nanosAt(left), until: nanosAt(right) };
     // Which part of a bucket is meant makes no difference to what is in it.
     const sizes = { above: rows[rowAt(1 - bottom)]!.above, upTo: rows[rowAt(1 - top)]!.upTo };
-    const traces = tracesOf(range, sizes, unit);
+    const traces = tracesOf(range, sizes, unit, filter);
     if (traces === undefined) zoomTo(range);
     else go(traces);
   };
@@ -115,7 +116,9 @@ function Cells({ cells, unit }: { readonly cells: HeatCells; readonly unit: stri
         <span>
           {nsOf(unit) === undefined
             ? "Drag to zoom."
-            : "Drag a box to see the traces that took so long."}
+            : `Drag a box to see the traces that took so long${
+              filter === "" ? "" : `, of ${filter}`
+            }.`}
         </span>
         <span class="grow" />
         <span>Measurements from</span>
@@ -126,7 +129,7 @@ function Cells({ cells, unit }: { readonly cells: HeatCells; readonly unit: stri
           </span>
         ))}
       </div>
-      <HeatTable rows={rows} unit={unit} traces={(row) => tracesOf(whole, row, unit)} />
+      <HeatTable rows={rows} unit={unit} traces={(row) => tracesOf(whole, row, unit, filter)} />
     </div>
   );
 }

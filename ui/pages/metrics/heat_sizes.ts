@@ -16,17 +16,23 @@ export function sizesText({ above, upTo }: Sizes, unit: string): string {
   return upTo === Infinity ? `above ${text(above)}` : `${text(above)} to ${text(upTo)}`;
 }
 
-/** Where the traces are that took as long as some sizes say; undefined when they are no durations. */
+/**
+ * Where the traces are that took as long as some sizes say; undefined when they are no durations.
+ *
+ * @param filter Which series were counted: spans mostly have the attributes of what is measured of them.
+ */
 export function tracesOf(
   range: { readonly since: string; readonly until: string },
   { above, upTo }: Sizes,
   unit: string,
+  filter: string,
 ): string | undefined {
   const ns = nsOf(unit);
   if (ns === undefined) return undefined;
   const ms = (value: number) => `${Number((value * ns / 1e6).toPrecision(6))}ms`;
   return withParameters("/traces", {
     ...range,
+    query: filter,
     min: above > 0 ? ms(above) : "",
     max: upTo < Infinity ? ms(upTo) : "",
   });

@@ -40,6 +40,8 @@ export function SpanRow(props: SpanRowProps): JSX.Element {
   const { of, index, depth, slot, isFolded, isSelected, isFound, isStop, open, fold } = props;
   const { span, isError, below, errorsBelow, mark } = of;
   const indent = Math.min(depth, MAX_INDENT);
+  const service = span.service || "no service";
+  const name = span.record.name || "no name";
   return (
     <div
       class={slot.repeats ? "span-row hatched" : "span-row"}
@@ -56,7 +58,12 @@ export function SpanRow(props: SpanRowProps): JSX.Element {
         if (getSelection()?.isCollapsed !== false) open();
       }}
     >
-      <span class="span-name" role="gridcell" style={{ paddingLeft: `${indent * 12}px` }}>
+      <span
+        class="span-name"
+        role="gridcell"
+        title={`${service}: ${name}`}
+        style={{ paddingLeft: `${indent * 12}px` }}
+      >
         {below > 0 && (
           <button
             type="button"
@@ -76,8 +83,8 @@ export function SpanRow(props: SpanRowProps): JSX.Element {
         {!isError && isFolded && errorsBelow > 0 && (
           <span class="error" title={`${count(errorsBelow)} errors below`}>○</span>
         )}
-        <strong>{span.service || "no service"}</strong>
-        <span class="span-operation">{span.record.name || "no name"}</span>
+        <strong>{service}</strong>
+        <span class="span-operation">{name}</span>
         {isError && <span class="error">Error</span>}
         {isFolded && (
           <span class="muted">
