@@ -42,7 +42,10 @@ const MINUTE_MS = 60_000;
 const STOP_MS = 9_500;
 const IN_FLIGHT_MS = 1_000;
 const LAST_ANSWERS_MS = 300;
-/** Bytes of bodies that are being read or appended: with 40 MiB all of it took 275 to 312 MB, so some 265. */
+/**
+ * Bytes of bodies that are being read or appended: so the whole stays below 300 MB (some 265; with
+ * 40 MiB it took up to 312).
+ */
 const READING_BYTES = 24 << 20;
 /** How long a query waits for what was acknowledged and is not stored yet. */
 const CATCH_UP_MS = 1_000;

@@ -15,6 +15,7 @@ import { drivers } from "./postgres.ts";
 import { numbers, spans } from "./requests.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
 import { DAY_NANOS, faulty, openStorage, stats, storedSpans, traces } from "./sink_storage.ts";
+import { waitAt } from "./wait_at.ts";
 
 if (drivers.includes("postgres")) {
   /** Waits until somebody waits for the advisory lock 42. */
@@ -25,20 +26,10 @@ if (drivers.includes("postgres")) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   };
-  /** Span 500 waits for the advisory lock 42. */
-  const WAIT_AT_500 = `
-    create function wait_at_500() returns trigger language plpgsql as $$
-    begin
-      perform pg_advisory_xact_lock(42);
-      return new;
-    end $$;
-    create trigger wait_at_500 before insert on otel_data.spans
-      for each row when (new.span_id = 500) execute function wait_at_500()`;
-
   Deno.test("sink stores a batch once when its backend is killed in mid-copy", async () => {
     await using storage = await openStorage("postgres");
     const { database, url, sink } = storage;
-    await database.execute(WAIT_AT_500);
+    await waitAt(database, 500);
     const batch = storage.batch(traces(numbers(1, 1000)));
     await backdoor(url, async (rival) => {
       await rival.query("select pg_advisory_lock(42)");
@@ -60,7 +51,7 @@ if (drivers.includes("postgres")) {
   Deno.test("sink stores a batch once when a signal ends it in mid-copy", async () => {
     await using storage = await openStorage("postgres");
     const { database, url, sink } = storage;
-    await database.execute(WAIT_AT_500);
+    await waitAt(database, 500);
     const batch = storage.batch(traces(numbers(1, 1000)));
     const reason = new DOMException("too late", "TimeoutError");
     await backdoor(url, async (rival) => {
@@ -79,7 +70,7 @@ if (drivers.includes("postgres")) {
   Deno.test("sink copies again when a partition is made under its rows", async () => {
     await using storage = await openStorage("postgres");
     const { database, url, faults } = storage;
-    await database.execute(WAIT_AT_500);
+    await waitAt(database, 500);
     // It knows of no partition to make, as if the lock had been busy when it asked.
     const partitions: Partitions = Object.assign(Object.create(storage.partitions), {
       ensureFor: () => Promise.resolve({ created: [], postponed: [] }),

@@ -18,6 +18,7 @@ import { backdoor, errorOf } from "./driver_candidates.ts";
 import { drivers, migratedDatabase, type TestDriver } from "./postgres.ts";
 import { numbers, spans } from "./requests.ts";
 import { tcpProxy } from "./tcp_proxy.ts";
+import { waitAt } from "./wait_at.ts";
 
 const NEVER = new AbortController().signal;
 const NO_LETTERS = () => Promise.reject(new Error("nothing is dead here"));
@@ -106,18 +107,6 @@ async function until(database: Database, sql: string): Promise<void> {
   while ((await database.query(sql)).length === 0) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-/** Span `number` waits for the advisory lock 42. */
-async function waitAt(database: Database, number: number): Promise<void> {
-  await database.execute(`
-    create function wait_at() returns trigger language plpgsql as $$
-    begin
-      perform pg_advisory_xact_lock(42);
-      return new;
-    end $$;
-    create trigger wait_at before insert on otel_data.spans
-      for each row when (new.span_id = ${number}) execute function wait_at()`);
 }
 
 const WAITERS = "select pid from pg_locks where locktype = 'advisory' and objid = 42 and " +
