@@ -70,7 +70,7 @@ export { diskFiles } from "./src/journal_files.ts";
 export type * from "./src/journal_files.ts";
 export { memoryJournal, type MemoryJournalOptions } from "./src/memory_journal.ts";
 export type { Bury, DeadLetter, Delivered, More, Sink } from "./src/sink.ts";
-export { OtlpDecodeError, OtlpTooLargeError } from "./src/protobuf.ts";
+export { OtlpDecodeError, OtlpTooLargeError } from "./src/otlp_error.ts";
 export {
   type Across,
   type AttributeInfo,

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { WIRE } from "./protobuf.ts";
+import { WIRE } from "./protobuf_wire.ts";
 import type { Signal } from "./record.ts";
 
 /** A decoded message of whatever kind; `record.ts` has the shapes. */

@@ -17,8 +17,8 @@
  * @module
  */
 
+import { OtlpDecodeError } from "./otlp_error.ts";
 import { ANY_VALUE, type Field, MAX_VALUE_LEVEL, type Message, type Model } from "./otlp_fields.ts";
-import { OtlpDecodeError } from "./protobuf.ts";
 
 /**
  * Reads a message.

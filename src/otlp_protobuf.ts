@@ -6,8 +6,11 @@
  * @module
  */
 
+import { OtlpDecodeError } from "./otlp_error.ts";
 import { ANY_VALUE, type Field, MAX_VALUE_LEVEL, type Message, type Model } from "./otlp_fields.ts";
-import { OtlpDecodeError, WIRE, WireReader, WireWriter } from "./protobuf.ts";
+import { WireReader } from "./protobuf_reader.ts";
+import { WIRE } from "./protobuf_wire.ts";
+import { WireWriter } from "./protobuf_writer.ts";
 
 /**
  * Reads a message.

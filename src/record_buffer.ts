@@ -11,7 +11,7 @@
 import type { AdapterEvent } from "./adapter_events.ts";
 import { type Taken, UnavailableError } from "./intake.ts";
 import { Room } from "./journal/room.ts";
-import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
+import { OtlpDecodeError, OtlpTooLargeError } from "./otlp_error.ts";
 import { reasonOf } from "./reason.ts";
 import type { Signal } from "./record.ts";
 

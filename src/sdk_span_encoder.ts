@@ -10,7 +10,8 @@
  */
 
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
-import { WIRE, WireWriter } from "./protobuf.ts";
+import { WIRE } from "./protobuf_wire.ts";
+import { WireWriter } from "./protobuf_writer.ts";
 
 type Event = ReadableSpan["events"][number];
 type Link = ReadableSpan["links"][number];

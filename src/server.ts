@@ -29,7 +29,7 @@ import { problem } from "./api_problems.ts";
 import { type OpenLogTail, tailRoute } from "./api_tail.ts";
 import { adminRoutes, type Route } from "./admin_routes.ts";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
-import { OtlpDecodeError, OtlpTooLargeError } from "./protobuf.ts";
+import { OtlpDecodeError, OtlpTooLargeError } from "./otlp_error.ts";
 import type { Signal } from "./record.ts";
 import { type Page, pageRoutes } from "./page.ts";
 import { loginRoutes } from "./page_login.ts";

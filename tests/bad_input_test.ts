@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { decodeResponse, decodeStatus, encodeRequest } from "../src/otlp.ts";
-import { WIRE, WireWriter } from "../src/protobuf.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
+import { WireWriter } from "../src/protobuf_writer.ts";
 import type { AnyValue, KeyValue, LogRecord, Signal, Span } from "../src/record.ts";
 import { handler, RequestBodies } from "../src/server.ts";
 import { oracleDecode } from "./oracle.ts";

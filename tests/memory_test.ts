@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { seeded, traceBodies } from "../bench/telemetry.ts";
-import { WIRE, WireWriter } from "../src/protobuf.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
+import { WireWriter } from "../src/protobuf_writer.ts";
 import { statsOf } from "./collector_ledger.ts";
 import { type RunningCollector, startCollector } from "./collector_process.ts";
 

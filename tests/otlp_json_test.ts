@@ -10,7 +10,7 @@ import {
   parseRequestJson,
   requestToJson,
 } from "../src/otlp.ts";
-import { OtlpDecodeError } from "../src/protobuf.ts";
+import { OtlpDecodeError } from "../src/otlp_error.ts";
 import type { Signal } from "../src/record.ts";
 import { arbitraryRequest } from "./arbitraries.ts";
 import { oracleDecode } from "./oracle.ts";

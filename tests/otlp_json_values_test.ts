@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { jsonToProtobuf, parseRequestJson } from "../src/otlp.ts";
-import { OtlpDecodeError } from "../src/protobuf.ts";
+import { OtlpDecodeError } from "../src/otlp_error.ts";
 import type { Metric, NumberDataPoint } from "../src/record.ts";
 import { oracleDecode } from "./oracle.ts";
 import { bodyOf, fixture, logOf, spanOf } from "./json_records.ts";

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeRequest, encodeRequest, exceedsDepth, requestToJson } from "../src/otlp.ts";
-import { OtlpDecodeError, WIRE, WireWriter } from "../src/protobuf.ts";
+import { OtlpDecodeError } from "../src/otlp_error.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
+import { WireWriter } from "../src/protobuf_writer.ts";
 import type { AnyValue, ExportRequests, KeyValue, Signal } from "../src/record.ts";
 import { oracleDecode } from "./oracle.ts";
 import {

@@ -11,9 +11,10 @@ import {
   encodeResponse,
   encodeStatus,
 } from "../src/otlp.ts";
+import { OtlpDecodeError } from "../src/otlp_error.ts";
 import { type Field, type Message, REQUESTS, RESPONSES, RPC_STATUS } from "../src/otlp_fields.ts";
 import { fromProtobuf } from "../src/otlp_protobuf.ts";
-import { OtlpDecodeError, WIRE } from "../src/protobuf.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
 import { arbitraryRequest } from "./arbitraries.ts";
 import {
   ORACLE_MESSAGES,

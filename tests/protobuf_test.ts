@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import protobuf from "protobufjs";
-import { OtlpDecodeError, WIRE, WireReader, WireWriter } from "../src/protobuf.ts";
+import { OtlpDecodeError } from "../src/otlp_error.ts";
+import { WireReader } from "../src/protobuf_reader.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
+import { WireWriter } from "../src/protobuf_writer.ts";
 
 const RUNS = { seed: 1, numRuns: 300 };
 

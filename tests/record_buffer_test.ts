@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import type { Taken } from "../src/intake.ts";
 import { decodeRequest } from "../src/otlp.ts";
-import { OtlpTooLargeError } from "../src/protobuf.ts";
+import { OtlpTooLargeError } from "../src/otlp_error.ts";
 import { type BufferRules, RecordBuffer } from "../src/record_buffer.ts";
 import type { Signal } from "../src/record.ts";
 import { errorOf } from "./driver_candidates.ts";

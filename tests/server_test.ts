@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { decodeResponse, encodeRequest, type Encoding } from "../src/otlp.ts";
-import { OtlpDecodeError, OtlpTooLargeError } from "../src/protobuf.ts";
+import { OtlpDecodeError, OtlpTooLargeError } from "../src/otlp_error.ts";
 import { handler, type HandlerOptions, RequestBodies, type Store } from "../src/server.ts";
 import { ask, fakeStore, ONE_LOG, type Sent, sent, statusOf } from "./asked_handler.ts";
 

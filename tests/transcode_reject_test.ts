@@ -4,10 +4,12 @@
 
 import assert from "node:assert/strict";
 import { encodeRequest } from "../src/otlp.ts";
+import { OtlpTooLargeError } from "../src/otlp_error.ts";
 import { Batch } from "../src/postgres/batch.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
 import { type Transcoded, Transcoder } from "../src/postgres/transcode.ts";
-import { OtlpTooLargeError, WIRE, WireWriter } from "../src/protobuf.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
+import { WireWriter } from "../src/protobuf_writer.ts";
 import type { AnyValue, ExportRequests, Signal } from "../src/record.ts";
 import {
   attribute,

@@ -9,7 +9,7 @@ import { Batch } from "../src/postgres/batch.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import { decodeRequest, encodeRequest } from "../src/otlp.ts";
-import { OtlpDecodeError } from "../src/protobuf.ts";
+import { OtlpDecodeError } from "../src/otlp_error.ts";
 import type { AnyValue, ExportRequests, KeyValue, Signal } from "../src/record.ts";
 import { arbitraryRequest } from "./arbitraries.ts";
 import { canonicalise } from "./canonical.ts";

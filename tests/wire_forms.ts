@@ -8,7 +8,8 @@
  */
 
 import { type Field, type Message, REQUESTS } from "../src/otlp_fields.ts";
-import { WIRE, WireWriter } from "../src/protobuf.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
+import { WireWriter } from "../src/protobuf_writer.ts";
 import type { ExportRequests, Signal } from "../src/record.ts";
 
 /** How unusual. The same options give the same bytes. */

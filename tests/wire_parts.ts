@@ -5,7 +5,8 @@
  */
 
 import fc from "fast-check";
-import { WIRE, WireWriter } from "../src/protobuf.ts";
+import { WIRE } from "../src/protobuf_wire.ts";
+import { WireWriter } from "../src/protobuf_writer.ts";
 import type { Signal } from "../src/record.ts";
 import { arbitraryRequest } from "./arbitraries.ts";
 import { oracleEncode } from "./oracle.ts";

@@ -20,7 +20,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ["time_argument.ts"],
     ["duration.ts"],
     ["buffer_pool.ts"],
-    ["protobuf.ts"],
+    ["otlp_error.ts", "protobuf_wire.ts", "protobuf_reader.ts", "protobuf_writer.ts"],
     ["retry.ts"],
     ["breaker.ts"],
     ["assets.ts"],

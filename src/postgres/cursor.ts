@@ -1,7 +1,7 @@
 /**
  * Reads protobuf fields in place for the transcoder: no objects, no bigints, no strings.
  *
- * It differs from `protobuf.ts` in what it gives up for speed: 64-bit values come as two 32-bit
+ * It differs from `protobuf_reader.ts` in what it gives up for speed: 64-bit values come as two 32-bit
  * halves, errors carry no path (the caller decodes again, slowly, to find it), and messages are
  * ranges of the same buffer.
  *

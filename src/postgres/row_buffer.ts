@@ -10,7 +10,7 @@
  * @module
  */
 
-import { OtlpTooLargeError } from "../protobuf.ts";
+import { OtlpTooLargeError } from "../otlp_error.ts";
 import type { Instant } from "./instant.ts";
 import type { Ranges } from "./ranges.ts";
 

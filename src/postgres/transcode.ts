@@ -10,9 +10,9 @@
  */
 
 import { decodeRequest, encodeRequest } from "../otlp.ts";
+import { OtlpDecodeError } from "../otlp_error.ts";
 import { message } from "../otlp_fields.ts";
 import { fromProtobuf } from "../otlp_protobuf.ts";
-import { OtlpDecodeError } from "../protobuf.ts";
 import type { Signal } from "../record.ts";
 import type { Batch, SignalRows } from "./batch.ts";
 import { Cursor, IrregularError, knownFields, MalformedError } from "./cursor.ts";
