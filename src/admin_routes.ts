@@ -30,21 +30,9 @@ import { FilterError, parseFilter } from "./filter.ts";
 import { replayStream } from "./replay_stream.ts";
 import { RequestBodies } from "./request_body.ts";
 import { RequestError } from "./request_error.ts";
-import type { Audience } from "./request_guard.ts";
 import { compressionOf } from "./request_headers.ts";
 import { classify } from "./retry.ts";
-
-/** How a path is answered. */
-export interface Route {
-  /** Which methods it knows. */
-  readonly methods: readonly string[];
-  /** Who may ask. */
-  readonly audience: Audience;
-  /** Answers a request that may ask. */
-  readonly answer: (request: Request) => Promise<Response>;
-  /** Says what went wrong. @default {undefined} As OTLP says it */
-  readonly refuse?: (error: RequestError) => Response;
-}
+import type { Route } from "./route.ts";
 
 /** The longest command, in bytes. */
 const COMMAND_BYTES = 1024 * 1024;

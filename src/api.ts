@@ -6,7 +6,6 @@
  * @module
  */
 
-import type { Route } from "./admin_routes.ts";
 import { textOf } from "./api_answers.ts";
 import { optionsFrom } from "./api_parameters.ts";
 import { problem, told } from "./api_problems.ts";
@@ -15,6 +14,7 @@ import { openApiDocument } from "./openapi.ts";
 import type { Database } from "./postgres/database.ts";
 import { QueryError } from "./query.ts";
 import { RequestError } from "./request_error.ts";
+import type { Route } from "./route.ts";
 
 /** The store that is read. */
 export type OpenDatabase = (

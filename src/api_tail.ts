@@ -19,12 +19,12 @@
  * @module
  */
 
-import type { Route } from "./admin_routes.ts";
 import { textOf } from "./api_answers.ts";
 import { optionsFrom } from "./api_parameters.ts";
 import { problem, told } from "./api_problems.ts";
 import { LOG_TAIL, type LogTailOptions, type Stored } from "./query.ts";
 import type { LogRecord } from "./record.ts";
+import type { Route } from "./route.ts";
 
 /** An event of a live tail. */
 export type TailEvent =

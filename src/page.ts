@@ -10,7 +10,7 @@
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
-import type { Route } from "./admin_routes.ts";
+import type { Route } from "./route.ts";
 
 /** A file of the page. */
 export interface PageFile {

@@ -10,13 +10,13 @@
  */
 
 import { z } from "zod";
-import type { Route } from "./admin_routes.ts";
 import { problem } from "./api_problems.ts";
 import { endedCookie } from "./page_session.ts";
 import { RequestBodies } from "./request_body.ts";
 import { RequestError } from "./request_error.ts";
 import type { RequestGuard } from "./request_guard.ts";
 import { compressionOf } from "./request_headers.ts";
+import type { Route } from "./route.ts";
 
 /** The longest token, in bytes of JSON. */
 const TOKEN_BYTES = 64 * 1024;

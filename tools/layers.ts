@@ -203,6 +203,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "page_session.ts",
     "request_guard.ts",
     "request_headers.ts",
+    "route.ts",
     "admin.ts",
     "admin_json.ts",
     "replay_stream.ts",
@@ -218,6 +219,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "page.ts",
     "page_assets.ts",
     "page_login.ts",
+    "handler_options.ts",
     "server.ts",
   ], [
     "stats_json.ts",
