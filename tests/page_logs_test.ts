@@ -54,7 +54,7 @@ const rows = (page: Page) =>
   page.getByRole("grid", { name: "Log records", exact: true }).getByRole("row");
 const found = async (page: Page, count: number) => {
   await page.getByRole("status").filter({
-    hasText: new RegExp(`^${count.toLocaleString("en")}\\D`),
+    hasText: new RegExp(`^${count.toLocaleString("en")} `),
   })
     .waitFor();
 };

@@ -135,6 +135,7 @@ browserTest(
     await page.getByLabel("Group").selectOption({ label: 'by the "data" centre' });
     await page.getByText("centre of mail").first().waitFor();
     await page.getByLabel("Group").selectOption({ label: "by http.route" });
+    await row(page, `http.route=${HOSTILE}`).waitFor();
     await page.getByLabel("Filter").fill("service = shop");
     await page.keyboard.press("Enter");
     await row(page, `http.route=${HOSTILE}`).waitFor({ state: "detached" });

@@ -52,7 +52,8 @@ const STATES: Readonly<Record<string, State>> = {
   },
   "pipeline: partitions, dead letter": {
     address: `/pipeline?${RANGE}&rows=all&ledgerBy=-accepted`,
-    shown: "[aria-label=Accounting] td",
+    // Rates are known at the second look.
+    shown: "[aria-label=Destinations] td:text('/s')",
     choose: async (page) => {
       await page.getByRole("button", { name: "Sample" }).first().click();
       await page.getByRole("complementary").getByText("no such tenant").waitFor();

@@ -27,6 +27,9 @@ browserTest(
       await tail(page).hover();
       await page.mouse.wheel(0, 600);
       await page.getByRole("button", { name: "Paused · 0 new · Resume" }).waitFor();
+      // It is paused at the first step of the wheel. At the last one 25 rows are above what is in
+      // sight, and of those the ten nearest are kept.
+      await tail(page).getByText("arrived 185").waitFor({ state: "detached" });
       const before = await texts(page);
       await sendLines(url, SHOP, numbered(200, 214));
       const resume = page.getByRole("button", { name: "Paused · 214 new · Resume" });
@@ -141,8 +144,13 @@ browserTest(
       await sendLines(url, SHOP, numbered(0, 7).map((line) => ({ ...line, at })));
       await tail(page).getByText("arrived 6").waitFor();
       await allStored(url);
-      await page.clock.runFor(5_000);
-      await histogram.getByText("highest 7").waitFor();
+      // The longer it took to count, the longer it is not counted again.
+      const highest = async (count: number) => {
+        while (!await histogram.getByText(`highest ${count}`).isVisible()) {
+          await page.clock.runFor(5_000);
+        }
+      };
+      await highest(7);
       assert.deepEqual(await histogram.boundingBox(), before);
 
       await page.keyboard.press("p");
@@ -155,8 +163,7 @@ browserTest(
       await page.clock.runFor(60_000);
       assert.equal(asked, 0);
       await page.keyboard.press("p");
-      await page.clock.runFor(10_000);
-      await histogram.getByText("highest 9").waitFor();
+      await highest(9);
     }),
 );
 
@@ -200,6 +207,7 @@ browserTest("a tail that is refused says why, and asks a wrong question once", a
     await live(page);
     await sendLines(url, SHOP, numbered(0, 1));
     await tail(page).getByText("arrived 0").waitFor();
-    assert.equal(await page.getByRole("alert").count(), 0);
+    // The histogram asks by itself, and may be answered later.
+    await page.getByRole("alert").first().waitFor({ state: "detached" });
   });
 });

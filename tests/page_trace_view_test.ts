@@ -122,11 +122,11 @@ browserTest(
       await page.keyboard.press("]");
       await shows(page, ALL);
       await chosen(page, "select");
-      const focused = page.locator(".span-rows [role=row]:focus");
-      assert.match(await focused.innerText(), /select/);
+      const focused = page.locator(".span-rows [role=row]:focus", { hasText: "select" });
+      await focused.waitFor();
       await page.keyboard.press("Escape");
       await details(page).waitFor({ state: "detached" });
-      assert.match(await focused.innerText(), /select/);
+      await focused.waitFor();
       await page.keyboard.press("k");
       await chosen(page, "hgetall");
       assert.equal(await rows(page).and(page.locator("[tabindex='0']")).count(), 1);

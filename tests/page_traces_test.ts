@@ -46,6 +46,8 @@ browserTest(
       await page.getByRole("button", { name: "Run" }).click();
       assert.deepEqual(await rowsOf(page, 1), ["mail: send"]);
       await page.getByLabel("Query").fill("");
+      await page.getByRole("button", { name: "Run" }).click();
+      await rowsOf(page, 3);
       await page.getByLabel("At least this long").fill("100ms");
       await page.getByLabel("At most this long").fill("500ms");
       await page.getByRole("button", { name: "Run" }).click();
