@@ -34,6 +34,7 @@ import { DeliveryCall } from "./delivery_call.ts";
 import { checkOptions, type DeliveryOptions, type DeliverySettings } from "./delivery_options.ts";
 import { Progress } from "./delivery_progress.ts";
 import type { Cursor, Journal, JournalRecord } from "./journal.ts";
+import { Waiters } from "./journal/waiters.ts";
 import {
   type DeliveryStats,
   type Locating,
@@ -52,13 +53,6 @@ export type { LedgerCounts } from "./ledger.ts";
 const READY: State = { kind: "ready" };
 const LOCATING: Locating = { kind: "locating" };
 const CLOSED: State = { kind: "closed" };
-
-/** Somebody who waits until all before `to` is settled. */
-interface Waiter {
-  readonly to: bigint;
-  readonly resolve: () => void;
-  readonly reject: (reason: unknown) => void;
-}
 
 /** What is to be skipped, and what was already. */
 interface Skip {
@@ -129,7 +123,8 @@ export class Delivery implements AsyncDisposable {
   #closing: Promise<void> | undefined;
   #paused = false;
   #skip: Skip | undefined;
-  readonly #drainers = new Set<Waiter>();
+  /** Those who wait until the position has moved. */
+  readonly #drainers = new Waiters();
   /** Ends waits, so that what was asked for is looked at. Another one then takes its place. */
   #stop = new AbortController();
   /** Ends the sink's call. */
@@ -220,19 +215,14 @@ export class Delivery implements AsyncDisposable {
     signal?.throwIfAborted();
     if (this.#progress.position >= to) return;
     if (this.#closing !== undefined) throw this.#unable();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { to, resolve, reject };
-    const abort = () => reject(signal!.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#drainers.add(waiter);
+    const settled = this.#drainers.until(() => {
+      if (this.#progress.position >= to) return true;
+      if (this.#state.kind === "closed") throw this.#unable();
+      return false;
+    }, signal);
     // Whoever waits for records to gather waits no longer.
     if (this.#settings.maxBatchAgeMs > 0) this.#look();
-    try {
-      await promise;
-    } finally {
-      this.#drainers.delete(waiter);
-      signal?.removeEventListener("abort", abort);
-    }
+    await settled;
   }
 
   /**
@@ -285,9 +275,8 @@ export class Delivery implements AsyncDisposable {
     await Promise.race([running, time.wait(CLOSE_MS, over.signal)]);
     over.abort();
     this.#state = CLOSED;
-    const error = this.#unable();
-    this.#skip?.done.reject(error);
-    for (const { reject } of this.#drainers) reject(error);
+    this.#skip?.done.reject(this.#unable());
+    this.#drainers.wake();
   }
 
   #unable(): TypeError {
@@ -541,9 +530,7 @@ export class Delivery implements AsyncDisposable {
 
   /** Tells those who wait that the position has moved. */
   #passed(): State {
-    for (const { to, resolve } of this.#drainers) {
-      if (this.#progress.position >= to) resolve();
-    }
+    this.#drainers.wake();
     return READY;
   }
 }
