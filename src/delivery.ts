@@ -28,12 +28,12 @@
  */
 
 import { CircuitBreakerOpenError } from "./breaker.ts";
-import { DeadLettersFullError, type Graveyard, type Sender } from "./dead_letters.ts";
+import { DeadLettersFullError, type Graveyard } from "./dead_letters.ts";
 import { Attempts, type Ending, LAST_WORDS_MS } from "./delivery_attempts.ts";
-import { DeliveryCall } from "./delivery_call.ts";
 import { checkOptions, type DeliveryOptions, type DeliverySettings } from "./delivery_options.ts";
 import { Progress } from "./delivery_progress.ts";
-import type { Cursor, Journal, JournalRecord } from "./journal.ts";
+import { DeliveryRounds } from "./delivery_rounds.ts";
+import type { Cursor, Journal } from "./journal.ts";
 import { Waiters } from "./journal/waiters.ts";
 import {
   type DeliveryStats,
@@ -42,9 +42,9 @@ import {
   type Settling,
   type State,
 } from "./delivery_state.ts";
-import { countsOf, sum } from "./ledger.ts";
+import { sum } from "./ledger.ts";
 import { classify } from "./retry.ts";
-import { type Counts, type Delivered, noCounts, type Sink } from "./sink.ts";
+import { type Counts, noCounts, type Sink } from "./sink.ts";
 
 export type { DeliveryEvent, DeliveryOptions, DeliveryTime } from "./delivery_options.ts";
 export type { DeliveryStateKind, DeliveryStats } from "./delivery_state.ts";
@@ -60,11 +60,6 @@ interface Skip {
   counts: Counts;
   readonly done: PromiseWithResolvers<void>;
 }
-
-/** For which part of the time that it may take a call of the sink gets more when it asks. */
-const GOES_ON = 1 / 4;
-/** Which part of a batch has to be there for it to get more: many small ones cost more than a few. */
-const WORTH_IT = 1 / 2;
 
 /**
  * How long `close` waits for an attempt that it has ended: for its last words, and a second in which to
@@ -112,11 +107,11 @@ const CLOSE_MS = LAST_WORDS_MS + 1_000;
 export class Delivery implements AsyncDisposable {
   readonly #journal: Journal;
   readonly #name: string;
-  readonly #sink: Sink;
   readonly #deadLetters: Graveyard;
   readonly #settings: DeliverySettings;
   readonly #attempts: Attempts;
   readonly #progress: Progress;
+  readonly #rounds: DeliveryRounds;
 
   #state: State = { kind: "new" };
   #running: Promise<void> | undefined;
@@ -129,9 +124,6 @@ export class Delivery implements AsyncDisposable {
   #stop = new AbortController();
   /** Ends the sink's call. */
   #kill = new AbortController();
-  /** Calls of the sink: in all, and since something was settled. */
-  #calls = 0;
-  #callsHere = 0;
   #failures = 0;
   #lastError: DeliveryStats["lastError"];
 
@@ -155,11 +147,20 @@ export class Delivery implements AsyncDisposable {
   ) {
     this.#journal = journal;
     this.#name = cursor.name;
-    this.#sink = sink;
     this.#deadLetters = deadLetters;
     this.#settings = checkOptions(options);
     this.#attempts = new Attempts(this.#settings);
     this.#progress = new Progress(journal, cursor, this.#settings.onEvent);
+    this.#rounds = new DeliveryRounds({
+      sink,
+      deadLetters,
+      sender: { destination: cursor.name, journal: journal.id },
+      settings: this.#settings,
+      attempts: this.#attempts,
+      progress: this.#progress,
+      mayGoOn: () => !this.#paused && this.#closing === undefined,
+      onSettled: () => this.#drainers.wake(),
+    });
   }
 
   /** Numbers, as of this moment. */
@@ -179,7 +180,7 @@ export class Delivery implements AsyncDisposable {
       breaker: this.#attempts.breaker,
       breakerSinceMs: this.#attempts.breakerSinceMs,
       nextAttemptMs: state.kind === "waiting" ? Math.max(0, state.until - time.clock()) : 0,
-      attempts: this.#calls,
+      attempts: this.#rounds.calls,
       failures: this.#failures,
       lastError: this.#lastError,
       ...this.#progress.counts(),
@@ -236,7 +237,7 @@ export class Delivery implements AsyncDisposable {
    */
   async skipTo(to: bigint): Promise<Counts> {
     if (this.#closing !== undefined || this.#state.kind === "new") throw this.#unable();
-    if (this.#sink.position !== undefined) {
+    if (this.#rounds.sinkKeepsPosition) {
       throw new TypeError(
         `Cannot skip records of '${this.#name}': its sink keeps the position itself`,
       );
@@ -332,7 +333,8 @@ export class Delivery implements AsyncDisposable {
     const { stop } = ending;
     switch (state.kind) {
       case "locating":
-        return await this.#locate(ending);
+        await this.#rounds.locate(ending);
+        return this.#passed();
       case "ready":
         return await this.#decide();
       case "idle":
@@ -345,9 +347,9 @@ export class Delivery implements AsyncDisposable {
       case "skipping":
         return await this.#skipSome(this.#skip!);
       case "delivering":
-        return await this.#deliver(state.records, ending);
+        return await this.#rounds.deliver(state.records, ending) ?? this.#passed();
       case "settling":
-        return await this.#settled(state);
+        return await this.#settle(state);
       case "full":
         await this.#deadLetters.room(state.bytes, stop);
         return state.then;
@@ -399,29 +401,13 @@ export class Delivery implements AsyncDisposable {
     return { kind: "waiting", until: time.clock() + waitMs, then };
   }
 
-  async #locate(ending: Ending): Promise<State> {
-    await this.#progress.look();
-    const { position } = this.#sink;
-    const said = position === undefined
-      ? undefined
-      : await this.#attempts.run((signal) => position.call(this.#sink, signal), ending) ??
-        "nothing";
-    await this.#progress.locate(said);
-    return this.#passed();
-  }
-
   async #decide(): Promise<State> {
     if (this.#closing !== undefined) return CLOSED;
     if (this.#skip !== undefined) return { kind: "skipping" };
     if (this.#progress.atHead) return { kind: "idle" };
-    const records = await this.#progress.read(this.#bounds);
+    const records = await this.#progress.read(this.#rounds.bounds);
     if (records.length === 0) return this.#passed();
     return this.#paused ? { kind: "paused" } : { kind: "delivering", records };
-  }
-
-  get #bounds(): { readonly maxBytes: number; readonly maxRecords: number } {
-    const { maxBatchBytes: maxBytes, maxBatchRecords: maxRecords } = this.#settings;
-    return { maxBytes, maxRecords };
   }
 
   /** Lets the first record wait for others. */
@@ -441,83 +427,14 @@ export class Delivery implements AsyncDisposable {
     }
   }
 
-  async #deliver(records: readonly JournalRecord[], ending: Ending): Promise<State> {
-    const { attemptTimeoutMs, time } = this.#settings;
-    const until = time.clock() + attemptTimeoutMs * GOES_ON;
-    let call: DeliveryCall | undefined;
-    const attempt = async (signal: AbortSignal) => {
-      await call?.end();
-      this.#calls++;
-      this.#callsHere++;
-      call = new DeliveryCall(records, {
-        sink: this.#sink,
-        bury: async (letters, given, refuse) => {
-          await this.#deadLetters.add(letters, this.#sender);
-          refuse();
-          await this.#progress.bury(letters, given);
-          refuse();
-        },
-        settle: async (given, settled) => {
-          await this.#settle(given, settled, false);
-          // This is the first call of what is left.
-          this.#callsHere = 1;
-        },
-        follow: (from) => this.#follow(from, until),
-      });
-      return await call.run(signal);
-    };
-    // A sink that keeps the position is asked for it before anything is given to it again.
-    const times = this.#sink.position === undefined ? undefined : 1;
-    try {
-      const answer = await this.#attempts.run(attempt, ending, { times, failureOf });
-      if (answer === undefined) return this.#passed();
-      return { kind: "settling", records: call!.records, answer };
-    } finally {
-      await call?.end();
-    }
-  }
-
-  /** What a call of the sink gets when it asks for more. */
-  async #follow(from: bigint, until: number): Promise<readonly JournalRecord[]> {
-    const { time, maxBatchBytes } = this.#settings;
-    const isAsked = this.#paused || this.#closing !== undefined;
-    // A probe is one batch.
-    const goesOn = !isAsked && this.#attempts.breaker === "CLOSED" && time.clock() < until;
-    if (!goesOn) return [];
-    return await this.#progress.readOn(from, this.#bounds, maxBatchBytes * WORTH_IT);
-  }
-
-  /** Makes an answer durable. */
-  async #settle(
-    records: readonly JournalRecord[],
-    answer: Delivered,
-    isLast: boolean,
-  ): Promise<State> {
-    const { dead } = answer;
-    await this.#deadLetters.add(dead, this.#sender);
-    await this.#progress.settle(records, answer, isLast);
-    this.#callsHere = 0;
-    const [first] = dead;
-    if (first !== undefined) {
-      const { reason } = first;
-      const counts = countsOf(dead);
-      this.#settings.onEvent({ kind: "dead", letters: dead.length, counts, reason });
-    }
-    return this.#passed();
-  }
-
-  async #settled({ records, answer }: Settling): Promise<State> {
-    const next = await this.#settle(records, answer, true);
+  async #settle({ records, answer }: Settling): Promise<State> {
+    await this.#rounds.settle(records, answer);
     const { failure } = answer;
-    return failure === undefined ? next : this.#failed(failure, LOCATING);
-  }
-
-  get #sender(): Sender {
-    return { destination: this.#name, journal: this.#journal.id, attempts: this.#callsHere };
+    return failure === undefined ? READY : this.#failed(failure, LOCATING);
   }
 
   async #skipSome(skip: Skip): Promise<State> {
-    const counts = await this.#progress.skip(skip.to, this.#bounds);
+    const counts = await this.#progress.skip(skip.to, this.#rounds.bounds);
     if (counts !== undefined) {
       skip.counts = sum(skip.counts, counts);
       return { kind: "skipping" };
@@ -533,10 +450,6 @@ export class Delivery implements AsyncDisposable {
     this.#drainers.wake();
     return READY;
   }
-}
-
-function failureOf(answer: Delivered | undefined): unknown {
-  return answer?.failure;
 }
 
 function interruption(why: string): DOMException {

@@ -168,6 +168,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "delivery_progress.ts",
       "delivery_attempts.ts",
       "delivery_call.ts",
+      "delivery_rounds.ts",
       "delivery.ts",
     ],
     [
