@@ -1,13 +1,16 @@
 /**
- * A journal on a disk in memory, with clocks that are moved by hand.
+ * A journal on a disk in memory, with clocks that are moved by hand and files that can be spoiled.
  *
  * @module
  */
 
-import { openJournal } from "../src/disk_journal.ts";
-import type { JournalOptions } from "../src/disk_journal.ts";
+import assert from "node:assert/strict";
+import { type JournalOptions, openJournal } from "../src/disk_journal.ts";
 import type { Appended, AppendOptions, Journal, JournalEvent } from "../src/journal.ts";
 import { type Call, CrashingDisk, randomOf } from "./crashing_files.ts";
+
+/** The segment that begins at 0. */
+export const FIRST = "0000000000000000";
 
 /** A folder, what was told about it, and the time. */
 export class Bench {
@@ -71,4 +74,47 @@ export async function textsOf(journal: Journal, from: bigint = journal.oldest): 
     texts.push(...records.map(({ body }) => new TextDecoder().decode(body)));
     at = records.at(-1)!.next;
   }
+}
+
+/** A closed journal with texts in groups of their own. */
+export async function closed(
+  texts: readonly string[],
+  options: JournalOptions = {},
+): Promise<{ bench: Bench; positions: bigint[] }> {
+  const bench = new Bench();
+  const journal = await bench.open(options);
+  const positions = await bench.appendAll(journal, texts);
+  await journal.close();
+  return { bench, positions };
+}
+
+/** Changes a file. */
+export function edit(
+  bench: Bench,
+  name: string,
+  change: (bytes: Uint8Array) => Uint8Array | void,
+): void {
+  const bytes = bench.disk.get(name);
+  bench.disk.put(name, change(bytes) ?? bytes);
+}
+
+/** Changes one bit of a byte. */
+export function flip(bench: Bench, name: string, at: number): void {
+  edit(bench, name, (bytes) => {
+    bytes[at]! ^= 1;
+  });
+}
+
+/** Opens it, and shows that it goes on. */
+export async function goesOn(
+  bench: Bench,
+  journal: Journal,
+  texts: readonly string[],
+): Promise<void> {
+  assert.deepEqual(await textsOf(journal), texts);
+  await bench.append(journal, "more");
+  assert.deepEqual(await textsOf(journal), [...texts, "more"]);
+  await journal.close();
+  const again = await bench.open();
+  assert.deepEqual(await textsOf(again), [...texts, "more"]);
 }
