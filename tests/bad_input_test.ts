@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { decodeResponse, decodeStatus, encodeRequest } from "../src/otlp.ts";
-import { WIRE } from "../src/protobuf_wire.ts";
-import { WireWriter } from "../src/protobuf_writer.ts";
-import type { AnyValue, KeyValue, LogRecord, Signal, Span } from "../src/record.ts";
+import type { AnyValue, KeyValue, Signal, Span } from "../src/record.ts";
 import { handler, RequestBodies } from "../src/server.ts";
-import { oracleDecode } from "./oracle.ts";
+import { attribute, log, logs, resource, span, traces } from "./one_record.ts";
 import { openStore } from "./open_store.ts";
+import { oracleDecode } from "./oracle.ts";
 import { drivers, type TestDriver } from "./postgres.ts";
+import { joined, nested, text } from "./wire_parts.ts";
 
 /** What a request was answered with: its status, how many were rejected, and what was said. */
 type Answer = [status: number, rejected: number, message: string];
@@ -61,102 +61,35 @@ async function house(driver: TestDriver): Promise<House> {
 const GOOD_TRACE = "5b8efff798038103d269b633813fc60c";
 const OK: Answer = [200, 0, ""];
 
-function span(name: string, other: Partial<Span> = {}): Span {
-  return {
-    traceId: GOOD_TRACE,
-    spanId: "eee19b7ec3c1b174",
-    traceState: "",
-    parentSpanId: "",
-    flags: 0,
-    name,
-    kind: 1,
-    startTimeUnixNano: 1_760_000_000_000_000_000n,
-    endTimeUnixNano: 1_760_000_001_000_000_000n,
-    attributes: [],
-    droppedAttributesCount: 0,
-    events: [],
-    droppedEventsCount: 0,
-    links: [],
-    droppedLinksCount: 0,
-    ...other,
-  };
-}
-
-function traces(spans: Span[], service = "shop"): Uint8Array {
-  const resource = {
-    attributes: [{ key: "service.name", value: { stringValue: service } }],
-    droppedAttributesCount: 0,
-    entityRefs: [],
-  };
-  return encodeRequest("traces", {
-    resourceSpans: [{ resource, scopeSpans: [{ spans, schemaUrl: "" }], schemaUrl: "" }],
-  });
-}
-
-function log(body: AnyValue, other: Partial<LogRecord> = {}): LogRecord {
-  return {
-    timeUnixNano: 1_760_000_000_000_000_000n,
-    observedTimeUnixNano: 0n,
-    severityNumber: 9,
-    severityText: "",
-    body,
-    attributes: [],
-    droppedAttributesCount: 0,
-    flags: 0,
-    traceId: "",
-    spanId: "",
-    eventName: "",
-    ...other,
-  };
-}
-
-function logs(logRecords: LogRecord[]): Uint8Array {
-  return encodeRequest("logs", {
-    resourceLogs: [{ scopeLogs: [{ logRecords, schemaUrl: "" }], schemaUrl: "" }],
-  });
+function encodedTraces(spans: Span[], service = "shop"): Uint8Array {
+  const origin = { resource: resource([attribute("service.name", service)]) };
+  return encodeRequest("traces", traces(spans, origin));
 }
 
 /** The bytes with each `marker` in them replaced by as many others. */
 function replaced(bytes: Uint8Array, marker: string, by: readonly number[]): Uint8Array {
   const copy = bytes.slice();
-  const text = new TextDecoder("latin1").decode(copy);
+  const latin = new TextDecoder("latin1").decode(copy);
   assert.equal(marker.length, by.length);
-  for (let at = text.indexOf(marker); at >= 0; at = text.indexOf(marker, at + 1)) copy.set(by, at);
+  for (let at = latin.indexOf(marker); at >= 0; at = latin.indexOf(marker, at + 1)) {
+    copy.set(by, at);
+  }
   assert.notDeepEqual(copy, bytes);
   return copy;
 }
 
-function nested(levels: number): AnyValue {
+/** A value nested so many levels deep. */
+function valueIn(levels: number): AnyValue {
   let value: AnyValue = { stringValue: "leaf" };
   for (let level = 1; level < levels; level++) value = { arrayValue: { values: [value] } };
   return value;
 }
 
-/** Bytes of a value nested deeper than our own writer goes. */
-function nestedBytes(levels: number): Uint8Array {
-  let value: Uint8Array = Uint8Array.of(0x0a, 1, 0x61);
-  for (let level = 1; level < levels; level++) {
-    const list = new WireWriter();
-    list.tag(1, WIRE.bytes);
-    list.bytes(value);
-    const outer = new WireWriter();
-    outer.tag(5, WIRE.bytes);
-    outer.bytes(list.finish());
-    value = outer.finish();
-  }
+/** Bytes of such a value, also deeper than our own writer goes. */
+function bytesIn(levels: number): Uint8Array {
+  let value: Uint8Array = text(1, "a");
+  for (let level = 1; level < levels; level++) value = nested(5, nested(1, value));
   return value;
-}
-
-/** A message with one field of bytes. */
-function field(number: number, bytes: Uint8Array): Uint8Array {
-  const writer = new WireWriter();
-  writer.tag(number, WIRE.bytes);
-  writer.bytes(bytes);
-  return writer.finish();
-}
-
-function concat(...parts: Uint8Array[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
 const MiB = 1024 * 1024;
@@ -169,14 +102,16 @@ for (const driver of drivers) {
       assert.deepEqual(opened.errors, []);
       assert.equal(opened.bodies.heldBytes, 0);
       // It still takes what is good, and gives it back.
-      assert.deepEqual(await opened.post("traces", traces([span("after")])), OK);
+      assert.deepEqual(await opened.post("traces", encodedTraces([span({ name: "after" })])), OK);
       assert.deepEqual(await opened.rows("select name from otel.spans where name = 'after'"), [
         ["after"],
       ]);
     });
 
   bad("a request cut anywhere is taken or refused as the official parser does", async (house) => {
-    const whole = traces([span("cut", { attributes: [{ key: "a", value: { intValue: 5n } }] })]);
+    const whole = encodedTraces([
+      span({ name: "cut", attributes: [{ key: "a", value: { intValue: 5n } }] }),
+    ]);
     let taken = 0;
     for (let length = 0; length < whole.length; length++) {
       const piece = whole.subarray(0, length);
@@ -207,7 +142,7 @@ for (const driver of drivers) {
       ["logs", new Uint8Array(11).fill(0xff), /^Cannot decode OTLP: a varint is longer/],
       [
         "traces",
-        field(1, field(2, field(2, Uint8Array.of(0x08, 1)))),
+        nested(1, nested(2, nested(2, Uint8Array.of(0x08, 1)))),
         /^Cannot decode OTLP at resourceSpans\[0\]\.scopeSpans\[0\]\.spans\[0\]\.traceId/,
       ],
     ];
@@ -249,7 +184,7 @@ for (const driver of drivers) {
       0,
       "Cannot read the body: its Content-Type must be application/x-protobuf or application/json",
     ]);
-    const cut = gzipSync(traces([span("cut")])).subarray(0, -5);
+    const cut = gzipSync(encodedTraces([span({ name: "cut" })])).subarray(0, -5);
     assert.deepEqual(await house.post("traces", cut, { "content-encoding": "gzip" }), [
       400,
       0,
@@ -265,12 +200,12 @@ for (const driver of drivers) {
     const traceIds = ["", "5b8efff798038103", GOOD_TRACE + GOOD_TRACE, "0".repeat(32)];
     const spanIds = ["", "eee1", "0".repeat(16), GOOD_TRACE];
     const spans = [
-      span("good 1"),
-      ...traceIds.map((traceId) => span("bad", { traceId })),
-      ...spanIds.map((spanId) => span("bad", { spanId })),
-      span("good 2", { parentSpanId: "0".repeat(16) }),
+      span({ name: "good 1" }),
+      ...traceIds.map((traceId) => span({ name: "bad", traceId })),
+      ...spanIds.map((spanId) => span({ name: "bad", spanId })),
+      span({ name: "good 2", parentSpanId: "0".repeat(16) }),
     ];
-    assert.deepEqual(await house.post("traces", traces(spans)), [
+    assert.deepEqual(await house.post("traces", encodedTraces(spans)), [
       200,
       8,
       `8 of 10 spans ${why}`,
@@ -290,17 +225,16 @@ for (const driver of drivers) {
       ),
       [200, 1, `1 of 2 spans ${why}`],
     );
-    assert.deepEqual(await house.post("traces", traces([span("bad", { traceId: "" })])), [
-      200,
-      1,
-      `1 of 1 spans ${why}`,
-    ]);
+    assert.deepEqual(
+      await house.post("traces", encodedTraces([span({ name: "bad", traceId: "" })])),
+      [200, 1, `1 of 1 spans ${why}`],
+    );
   });
 
   bad("a log's improper trace id means that it has none", async (house) => {
     const ids = ["", "5b8efff798038103", "0".repeat(32), GOOD_TRACE];
-    const records = ids.map((traceId, n) => log({ stringValue: `log ${n}` }, { traceId }));
-    assert.deepEqual(await house.post("logs", logs(records)), OK);
+    const records = ids.map((traceId, n) => log({ body: { stringValue: `log ${n}` }, traceId }));
+    assert.deepEqual(await house.post("logs", encodeRequest("logs", logs(records))), OK);
     assert.deepEqual(await house.rows("select message, trace_id from otel.logs order by message"), [
       ["log 0", null],
       ["log 1", null],
@@ -310,20 +244,21 @@ for (const driver of drivers) {
   });
 
   bad("NUL and invalid UTF-8 become U+FFFD everywhere", async (house) => {
-    const text = "a@@b";
+    const marked = "a@@b";
     const attributes: KeyValue[] = [
-      { key: text, value: { stringValue: text } },
-      { key: "list", value: { arrayValue: { values: [{ stringValue: text }] } } },
+      { key: marked, value: { stringValue: marked } },
+      { key: "list", value: { arrayValue: { values: [{ stringValue: marked }] } } },
     ];
-    const event = { timeUnixNano: 1n, name: text, attributes, droppedAttributesCount: 0 };
-    const body = traces([
-      span(text, {
+    const event = { timeUnixNano: 1n, name: marked, attributes, droppedAttributesCount: 0 };
+    const body = encodedTraces([
+      span({
+        name: marked,
         attributes,
-        traceState: text,
-        status: { code: 2, message: text },
+        traceState: marked,
+        status: { code: 2, message: marked },
         events: [event],
       }),
-    ], text);
+    ], marked);
     for (
       const [by, shown] of [[[0, 0], "a\ufffd\ufffdb"], [[0xff, 0xc0], "a\ufffd\ufffdb"]] as const
     ) {
@@ -369,9 +304,9 @@ for (const driver of drivers) {
     const attributes = values.map(([key, value]) => ({ key, value }));
     const times = [0n, 1n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n];
     const spans = times.map((time) =>
-      span(`at ${time}`, { startTimeUnixNano: time, endTimeUnixNano: time, attributes })
+      span({ name: `at ${time}`, startTimeUnixNano: time, endTimeUnixNano: time, attributes })
     );
-    assert.deepEqual(await house.post("traces", traces(spans)), OK);
+    assert.deepEqual(await house.post("traces", encodedTraces(spans)), OK);
     const rows = await house.rows(
       `select name, start_unix_nano::text as start, attributes->>'nan' as a,
          attributes->>'inf' as b, attributes->>'-inf' as c, attributes->>'min' as d,
@@ -426,15 +361,18 @@ for (const driver of drivers) {
   bad(
     "a value nested 128 levels deep is kept, a deeper one rejects its record alone",
     async (house) => {
-      const bodies = [nested(1), nested(100), nested(128)];
-      assert.deepEqual(await house.post("logs", logs(bodies.map((body) => log(body)))), OK);
+      const bodies = [valueIn(1), valueIn(100), valueIn(128)];
+      assert.deepEqual(
+        await house.post("logs", encodeRequest("logs", logs(bodies.map((body) => log({ body }))))),
+        OK,
+      );
       const depths = "select length(body::text) from otel.logs order by 1";
       assert.deepEqual(await house.rows(depths), [[6], [204], [260]]);
       for (const levels of [129, 10_000]) {
-        const deep = field(5, nestedBytes(levels));
-        const good = field(5, Uint8Array.of(0x0a, 1, 0x62));
-        const records = concat(field(2, good), field(2, deep), field(2, good));
-        assert.deepEqual(await house.post("logs", field(1, field(2, records))), [
+        const deep = nested(5, bytesIn(levels));
+        const good = nested(5, text(1, "b"));
+        const records = joined(nested(2, good), nested(2, deep), nested(2, good));
+        assert.deepEqual(await house.post("logs", nested(1, nested(2, records))), [
           200,
           1,
           "1 of 3 log records rejected, the first one because a value nests deeper than 128 levels",
@@ -463,17 +401,18 @@ for (const driver of drivers) {
     async (house) => {
       const long = "x".repeat(MiB);
       const spans = [
-        span("value", { attributes: [{ key: "k", value: { stringValue: long } }] }),
-        span("key", { attributes: [{ key: long, value: { boolValue: true } }] }),
-        span(long),
-        span("many", {
+        span({ name: "value", attributes: [{ key: "k", value: { stringValue: long } }] }),
+        span({ name: "key", attributes: [{ key: long, value: { boolValue: true } }] }),
+        span({ name: long }),
+        span({
+          name: "many",
           attributes: Array.from(
             { length: 10_000 },
             (_, n) => ({ key: `k${n}`, value: { intValue: BigInt(n) } }),
           ),
         }),
       ];
-      assert.deepEqual(await house.post("traces", traces(spans, `${long}y`)), OK);
+      assert.deepEqual(await house.post("traces", encodedTraces(spans, `${long}y`)), OK);
       assert.deepEqual(
         await house.rows(`
         select left(name, 5) as name, length(name) as a, length(service_name) as b,
