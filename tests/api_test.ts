@@ -1,145 +1,31 @@
-/** The HTTP API over the shop's telemetry: what it answers, and what it says to nonsense. */
+/** The HTTP API over the shop's telemetry: what it answers, and to whom. */
 
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import fc from "fast-check";
 import assert from "node:assert/strict";
 import { jsonToProtobuf, parseRequestJson, requestToJson } from "../src/otlp.ts";
-import { followLogs } from "../src/followed_logs.ts";
-import { LogTail } from "../src/log_tail.ts";
 import type { Database } from "../src/postgres/database.ts";
-import { handler } from "../src/server.ts";
+import {
+  ajv,
+  answerTo,
+  apiOf,
+  ASKED,
+  documentOf,
+  HERE,
+  QUESTIONS,
+  RANGE,
+  traceId,
+  valid,
+} from "./asked_api.ts";
 import { canonicalise } from "./canonical.ts";
 import { startCollector, stop } from "./collector_process.ts";
 import { attribute, resource, traces } from "./one_record.ts";
 import { oracleDecode } from "./oracle.ts";
 import { oracleParse } from "./oracle_json.ts";
 import { drivers } from "./postgres.ts";
-import { END, FIRST, LOGS, shopDatabase, SPANS } from "./shop_world.ts";
+import { FIRST, LOGS, shopDatabase, SPANS } from "./shop_world.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
-
-const HERE = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1" } };
-const RANGE = `since=${FIRST}&until=${END}`;
 
 const stores = new Map<string, Database>();
 for (const driver of drivers) stores.set(driver, await shopDatabase(driver));
-
-/** Asks as somebody on this machine would. */
-type Get = (path: string, init?: RequestInit) => Promise<Response>;
-
-function answerTo(
-  database: () => Promise<Database>,
-  options: { token?: string; queryTimeoutMs?: number } = {},
-): ReturnType<typeof handler> {
-  return handler({
-    store: {
-      room: () => Promise.resolve(),
-      write: () => Promise.resolve({ rejected: 0, message: "" }),
-      health: () => Promise.resolve({ ok: true }),
-    },
-    database,
-    // Of what is stored, and then it ends.
-    async tailLogs(choice, read) {
-      const tail = new LogTail();
-      const flush = () => Promise.resolve();
-      const events = await followLogs(tail, { flush, open: database }, choice, read);
-      tail.close();
-      return events;
-    },
-    ...options,
-  });
-}
-
-function apiOf(...to: Parameters<typeof answerTo>): Get {
-  const answer = answerTo(...to);
-  return (path, init) => answer(new Request(`http://localhost:4318${path}`, init), HERE);
-}
-
-interface Document {
-  readonly paths: Record<string, {
-    get: {
-      parameters: { name: string; in: string; required: boolean }[];
-      responses: Record<string, { content: Record<string, { schema: object }> }>;
-    };
-  }>;
-  readonly components: { schemas: { Problem: object } };
-}
-
-const ajv = new Ajv2020({ strict: false, allErrors: true });
-
-async function documentOf(get: Get): Promise<Document> {
-  const response = await get("/api/openapi.json");
-  assert.equal(response.status, 200);
-  return await response.json();
-}
-
-function valid(validate: ValidateFunction, value: unknown, what: string): void {
-  assert.ok(validate(value), `${what}: ${ajv.errorsText(validate.errors)}`);
-}
-
-/** Checks an answer. */
-type Check = (text: string, what: string) => void;
-
-function validJson(validate: ValidateFunction): Check {
-  return (text, what) => valid(validate, JSON.parse(text), what);
-}
-
-/** The same of a stream of events: each one, and its data. */
-function validEvents(schema: object): Check {
-  const { oneOf } = schema as { oneOf: { properties: { data: { contentSchema: object } } }[] };
-  const kinds = oneOf.map((one) => ({
-    event: ajv.compile(one),
-    data: ajv.compile(one.properties.data.contentSchema),
-  }));
-  return (text, what) => {
-    for (const block of text.split("\n\n").filter((block) => !/^(:|$)/.test(block))) {
-      const fields = block.split("\n").map((line) => /^(\w+): (.*)$/.exec(line)!.slice(1));
-      const event = { event: "message", ...Object.fromEntries(fields) };
-      const kind = kinds.find(({ event: validate }) => validate(event));
-      assert.ok(kind !== undefined, `${what}: ${block}`);
-      valid(kind.data, JSON.parse(event.data), what);
-    }
-  };
-}
-
-const traceId = LOGS.find(({ record }) => record.traceId !== "")!.record.traceId;
-const QUESTIONS: Record<string, string[]> = {
-  // Seen when their records arrived.
-  "/api/services": ["/api/services?since=0&until=2100-01-01T00:00:00Z"],
-  "/api/operations": [`/api/operations?service=shop&${RANGE}`],
-  "/api/attributes": [
-    `/api/attributes?${RANGE}`,
-    `/api/attributes?${RANGE}&service=shop&signal=logs`,
-  ],
-  "/api/requests": [
-    `/api/requests?${RANGE}`,
-    `/api/requests?${RANGE}&by=operation&overTime=true&stepMs=86400000&order=slowest`,
-  ],
-  "/api/service-graph": [`/api/service-graph?${RANGE}`],
-  "/api/errors": [`/api/errors?${RANGE}`],
-  "/api/traces": [
-    `/api/traces?${RANGE}`,
-    `/api/traces?${RANGE}&kind=SERVER&minDurationNs=1000000&order=slowest&filter=${
-      encodeURIComponent("http.route = /a")
-    }`,
-  ],
-  "/api/traces/{traceId}": [`/api/traces/${traceId}`, `/api/traces/${traceId}?format=otlp`],
-  "/api/similar-traces": [`/api/similar-traces?traceId=${traceId}&${RANGE}`],
-  "/api/compared-traces": [
-    `/api/compared-traces?before=${traceId}&after=${SPANS.at(-1)!.record.traceId}`,
-  ],
-  "/api/logs": [`/api/logs?${RANGE}&text=timeout`, `/api/logs?traceId=${traceId}`],
-  "/api/log-counts": [`/api/log-counts?${RANGE}`],
-  "/api/metrics": [`/api/metrics?${RANGE}`],
-  "/api/metrics/{metric}": [
-    `/api/metrics/latency?${RANGE}&stepMs=3600000&function=max&groupBy=service&groupBy=resource.a`,
-  ],
-  "/api/partitions": ["/api/partitions", "/api/partitions?signal=logs&limit=1"],
-  "/api/metric-buckets": [`/api/metric-buckets?metric=size&${RANGE}&stepMs=3600000`],
-  "/api/exemplars": [`/api/exemplars?metric=latency&${RANGE}`],
-};
-const TAIL = "/api/logs/tail";
-const TAILED: Record<string, string[]> = { [TAIL]: [`${TAIL}?since=${FIRST}&text=timeout`] };
-const ASKED = { ...QUESTIONS, ...TAILED };
 
 for (const [driver, database] of stores) {
   const get = apiOf(() => Promise.resolve(database));
@@ -302,108 +188,6 @@ for (const [driver, database] of stores) {
       `/api/traces?${RANGE}&service=${encodeURIComponent("'; drop table x; --")}`,
     );
     assert.deepEqual((await nobody.json()).traces, []);
-  });
-}
-
-/** Requests of a test. */
-const FUZZ = 10_000;
-
-for (const [driver, database] of stores) {
-  Deno.test(`whatever is asked of the API, it is no failure of the server: ${driver}`, async () => {
-    const get = apiOf(() => Promise.resolve(database), { queryTimeoutMs: 2_000 });
-    const document = await documentOf(get);
-    const hostile = fc.oneof(
-      fc.string({ unit: "binary", maxLength: 40 }),
-      fc.constantFrom(
-        ...[
-          "",
-          "'",
-          '"; drop table otel_data.spans; --',
-          "\0",
-          "%00",
-          "\ud800",
-          "-1",
-          "1e999",
-          "9".repeat(400),
-        ],
-        ...[
-          "NaN",
-          "null",
-          "__proto__",
-          "(a+)+$",
-          'a ~ "(x+x+)+y"',
-          "((((((((",
-          "2h",
-          "0",
-          String(FIRST),
-          String(END),
-        ],
-        ...[
-          "18446744073709551615",
-          "18446744073709551616",
-          "2100-01-01T00:00:00Z",
-          "true",
-          "shop",
-          "latency",
-        ],
-        ...[
-          traceId,
-          "GET /",
-          "SERVER",
-          "slowest",
-          "operation",
-          "quantile",
-          "http.route exists",
-          "$1",
-          "{}",
-          "[]",
-        ],
-      ),
-      fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }).map(String),
-    );
-    // Half of them change a question that is answered from what is stored, so that what is hostile
-    // comes as far as the database.
-    const problem = ajv.compile(document.components.schemas.Problem);
-    const answers = new Map(
-      Object.entries(document.paths).map(([path, { get: { responses } }]) => {
-        const [schema] = Object.values(responses[200]!.content).map(({ schema }) => schema);
-        return [path, path === TAIL ? validEvents(schema!) : validJson(ajv.compile(schema!))];
-      }),
-    );
-    const asked = fc.constantFrom(...Object.entries(document.paths)).chain(([path, { get }]) => {
-      const names = get.parameters.filter((one) => one.in === "query").map(({ name }) => name);
-      return fc.record({
-        path: fc.constant(path),
-        url: fc.oneof(
-          fc.constantFrom(...ASKED[path]!),
-          hostile.map((own) => path.replace(/\{.*\}/, encodeURIComponent(own.toWellFormed()))),
-        ),
-        given: fc.array(fc.tuple(fc.constantFrom(...names), hostile), { maxLength: 3 }),
-      });
-    });
-    const statuses = new Map<number, number>();
-    const answered = new Set<string>();
-    await fc.assert(
-      fc.asyncProperty(asked, async ({ path, url: base, given }) => {
-        const { pathname, searchParams } = new URL(base, "http://localhost");
-        for (const [name, value] of given) searchParams.set(name, value.toWellFormed());
-        const url = `${pathname}?${searchParams}`;
-        const response = await get(url);
-        const text = await response.text();
-        if (response.status === 200) {
-          answers.get(path)!(text, url);
-          answered.add(path);
-        } else {
-          valid(problem, JSON.parse(text), url);
-          assert.ok(response.status in document.paths[path]!.get.responses, url);
-        }
-        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
-        assert.ok(response.status < 500 || response.status === 504, `${url}: ${response.status}`);
-      }),
-      { numRuns: FUZZ },
-    );
-    assert.deepEqual([...answered].toSorted(), Object.keys(ASKED).toSorted());
-    assert.ok(statuses.get(400)! > 0, [...statuses].join(" "));
   });
 }
 
