@@ -14,6 +14,7 @@ import {
   embeddedFolder,
   journalFolder,
   letterFolder,
+  lockFile,
   targetOf,
 } from "./collector_place.ts";
 import { runDeadLetters } from "./dead_letter_command.ts";
@@ -128,7 +129,6 @@ async function statsOf(settings: Settings, { adapter: make }: Means): Promise<St
 }
 
 async function query(settings: Settings, sql: string): Promise<SqlRows> {
-  await checkDatabase(settings);
   return await databaseOr(settings, async (collector) => {
     const { body, headers } = await askCollector(collector, "/api/query", { sql });
     const lines = body.split("\n").slice(0, -1);
@@ -143,7 +143,6 @@ async function query(settings: Settings, sql: string): Promise<SqlRows> {
 }
 
 async function question(settings: Settings & AskCommand, output: Output): Promise<void> {
-  await checkDatabase(settings);
   await databaseOr(
     settings,
     (collector) => runQuestion(settings, askRemotely(collector), output),
@@ -217,7 +216,6 @@ async function deadLetters(
 }
 
 async function replay(settings: Settings & ReplayCommand, output: Output): Promise<void> {
-  await checkDatabase(settings);
   const calls = { signal: new AbortController().signal, clock: () => performance.now() };
   await databaseOr(settings, async (collector) => {
     await runReplay(settings, remoteReplay(collector), output, calls);
@@ -241,15 +239,20 @@ async function withDatabase(
   await use(database);
 }
 
-/** Asks the collector that has the embedded database open, or opens the database here. */
+/**
+ * Asks the collector that has the folder, whatever its database is, or opens the embedded database
+ * here. Reading makes neither.
+ */
 async function databaseOr<T>(
   settings: Settings,
   ask: (collector: CollectorAddress) => Promise<T>,
   open: () => Promise<T>,
 ): Promise<T> {
   if (settings.database !== undefined) return await open();
+  await checkFolder(lockFile(settings));
   return await openOr(settings, ask, async () => {
     using _lock = await lockFolder(settings.dataDir);
+    await checkFolder(embeddedFolder(settings));
     return await open();
   });
 }
@@ -266,9 +269,4 @@ async function openOr<T>(
     if (!(error instanceof FolderLockedError) || error.holder.url === undefined) throw error;
     return await ask({ url: error.holder.url, token });
   }
-}
-
-/** Reading makes no database. */
-async function checkDatabase(settings: Settings): Promise<void> {
-  if (settings.database === undefined) await checkFolder(embeddedFolder(settings));
 }

@@ -13,12 +13,11 @@ import {
 } from "../src/query_command.ts";
 import { QUESTIONS } from "../src/query_flags.ts";
 import { handler } from "../src/server.ts";
-import { startCollector } from "./collector_process.ts";
+import { runCollector, startCollector, stop } from "./collector_process.ts";
 import { logs, traces } from "./one_record.ts";
 import { requestToJson } from "../src/otlp.ts";
-import { runCollector } from "./collector_process.ts";
 import { attribute, log, resource, span, TIME } from "./one_record.ts";
-import { drivers } from "./postgres.ts";
+import { drivers, migratedDatabase } from "./postgres.ts";
 import { END, FIRST, HOUR, LOGS, METRICS, shopDatabase, SPANS, timeOf } from "./shop_world.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 import { TestOutput } from "./test_output.ts";
@@ -300,3 +299,37 @@ Deno.test("the script asks a collector that runs, else the database, and ends qu
     stderr: "code 0\n",
   });
 });
+
+if (drivers.includes("postgres")) {
+  Deno.test("a collector that stores on a server is asked by who knows its folder alone", async () => {
+    await using test = await migratedDatabase("postgres");
+    await using folder = await temporaryFolder();
+    const dataDir = folder.path;
+    await using collector = await startCollector({ dataDir, args: ["--database", test.url] });
+    const response = await fetch(`${collector.url}/v1/logs`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: requestToJson("logs", logs([log({ body: { stringValue: "disk full" } })])),
+    });
+    assert.deepEqual(await response.json(), {});
+    const query = async (...args: string[]) => {
+      const { code, stdout, stderr } = await runCollector({
+        dataDir,
+        args: ["query", ...args, "--json"],
+      });
+      assert.equal(code, 0, stderr);
+      return stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+    };
+    // Asking in SQL waits for what was acknowledged.
+    assert.deepEqual(await query("sql", "select message from otel.logs"), [
+      { message: "disk full" },
+    ]);
+    assert.equal((await query("logs", "--since", "0")).length, 1);
+
+    // Without it, nobody knows where the data is, and nobody makes a database to look.
+    await stop(collector);
+    const { code, stderr } = await runCollector({ dataDir, args: ["query", "sql", "select 1"] });
+    assert.equal(code, 1);
+    assert.match(stderr, /Cannot open \S+pglite: .*say where with --data-dir or --database/);
+  });
+}
