@@ -79,9 +79,9 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
  *   serviceName: "shop",
  *   storage: { pgliteDir: "memory://" },
  * });
+ * await telemetry.ready; // an embedded database may start slowly, and a flush waits for 10 s at most
  * const span = trace.getTracer("shop").startSpan("checkout");
  * span.end();
- * await telemetry.ready; // before a flush, which waits for 10 s at most: an embedded database may start slowly
  * await telemetry.flush();
  * const [stored] = await telemetry.storage!.getTrace(span.spanContext().traceId);
  * assert.equal(stored?.record.name, "checkout");
