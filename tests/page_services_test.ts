@@ -70,6 +70,24 @@ browserTest(
   },
 );
 
+browserTest("a share of errors leads to the traces that failed", async (open) => {
+  const page = await open(`${collector.url}/services`);
+  const leadsTo = async (search: string, text: string) => {
+    await page.waitForURL(`${collector.url}/traces?service=payments${search}&errors=1`);
+    await page.getByText(text, { exact: true }).waitFor();
+    await page.goBack();
+  };
+  // Every tenth failed, and of those every third was a write.
+  await red(page).getByRole("row", { name: /payments/ }).getByRole("link").click();
+  await leadsTo("", `${TRACES / 10} traces`);
+  await red(page).getByRole("button", { name: "payments" }).click();
+  await page.getByRole("link", { name: "Failed traces" }).click();
+  await leadsTo("", `${TRACES / 10} traces`);
+  const operations = page.getByRole("group", { name: "Requests by Operation" });
+  await operations.getByRole("row", { name: "payments.write" }).getByRole("link").last().click();
+  await leadsTo("&operation=payments.write", "1 trace");
+});
+
 browserTest("who calls stands left of who is called, and a table says the same", async (open) => {
   const page = await open(`${collector.url}/services`);
   const left = async (name: string) => {

@@ -27,7 +27,9 @@ export function Operations({ service }: { readonly service: string }): JSX.Eleme
     <Details title={shownName(service)} close={() => setParameters({ service: "" })}>
       <p class="links">
         <a href={withParameters("/traces", { service })}>Traces</a>
+        <a href={withParameters("/traces", { service, errors: "1" })}>Failed traces</a>
         <a href={withParameters("/logs", { service })}>Logs</a>
+        <a href={withParameters("/logs", { service, minSeverity: "17" })}>Error logs</a>
       </p>
       <Panel answer={answer} label={`Operations of ${shownName(service)}`}>
         {(counts) =>
@@ -45,6 +47,8 @@ export function Operations({ service }: { readonly service: string }): JSX.Eleme
                       {operation || "(no name)"}
                     </a>
                   )}
+                  failed={({ operation = "" }) =>
+                    withParameters("/traces", { service, operation, errors: "1" })}
                 />
                 {counts.groups.length === LIMIT && (
                   <p class="muted">The {LIMIT} with the most requests; there may be more.</p>

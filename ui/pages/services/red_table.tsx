@@ -20,11 +20,13 @@ export interface RedTableProps {
   readonly selected?: string;
   /** What stands for the name. */
   readonly name: (group: RequestGroup) => ComponentChildren;
+  /** Where the traces are in which it failed. */
+  readonly failed: (group: RequestGroup) => string;
 }
 
 /** The table. */
 export function RedTable(props: RedTableProps): JSX.Element {
-  const { counts, title, name, ...common } = props;
+  const { counts, title, name, failed, ...common } = props;
   let max = 1;
   for (const { steps = [] } of counts.groups) {
     for (const { requests } of steps) max = Math.max(max, requests);
@@ -49,7 +51,7 @@ export function RedTable(props: RedTableProps): JSX.Element {
       name: "errors",
       head: "Errors",
       isNumber: true,
-      cell: ({ errors, requests }) => <Errors errors={errors} of={requests} />,
+      cell: (group) => <Errors errors={group.errors} of={group.requests} href={failed(group)} />,
       by: ({ errors, requests }) => errors / requests,
     },
     durationColumn("p50", ({ p50Ns }) => p50Ns),
@@ -92,13 +94,22 @@ export function durationColumn<R>(name: string, of: (row: R) => string): Column<
   };
 }
 
-/** A share of errors, and of how many it is. */
+/** A share of errors, and of how many it is; leads to them where that is known. */
 export function Errors(
-  { errors, of }: { readonly errors: number; readonly of: number },
+  { errors, of, href }: {
+    readonly errors: number;
+    readonly of: number;
+    readonly href?: string;
+  },
 ): JSX.Element {
-  return (
-    <span class={errors > 0 ? "error" : "muted"} title={`${errors} of ${of}`}>
-      {errors > 0 && <Icon name="error" />} {percent(errors, of)}
-    </span>
+  const text = `${errors} of ${of}`;
+  if (errors === 0) return <span class="muted" title={text}>{percent(errors, of)}</span>;
+  const share = (
+    <>
+      <Icon name="error" /> {percent(errors, of)}
+    </>
   );
+  return href === undefined
+    ? <span class="error" title={text}>{share}</span>
+    : <a class="error" href={href} title={`${text}: see their traces`}>{share}</a>;
 }

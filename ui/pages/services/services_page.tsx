@@ -5,7 +5,7 @@ import { useAnswer } from "../../frame/answer.ts";
 import type { RequestCounts, ServiceGraph } from "../../frame/answers.ts";
 import { get } from "../../frame/api.ts";
 import { slotsOf } from "../../frame/colors.ts";
-import { parameter, setParameters } from "../../frame/location.ts";
+import { parameter, setParameters, withParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
 import {
   range,
@@ -80,6 +80,8 @@ export function ServicesPage(): JSX.Element {
                         choose={() => choose(group.service)}
                       />
                     )}
+                    failed={(group) =>
+                      withParameters("/traces", { service: group.service, errors: "1" })}
                   />
                   {counts.groups.length === MAX_SERVICES && (
                     <p class="muted">The {MAX_SERVICES} with the most requests.</p>
