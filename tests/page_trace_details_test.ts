@@ -172,6 +172,37 @@ browserTest(
 );
 
 browserTest(
+  "a stack trace has the width of the panel, a short value stands beside its name",
+  async (open) => {
+    await withCollector(async ({ url }) => {
+      const stack = "PoolTimeoutError\n    at Pool.acquire (file:///app/pool.ts:118:13)";
+      const name = "shop.v1.CheckoutService/PlaceOrderWithIdempotencyKeyAndRetries";
+      const attributes = [text("card", "visa"), text("exception.stacktrace", stack)];
+      await sendTrace(url, [{ id: 1, name, from: 0, to: 10, more: { attributes } }]);
+      const page = await open(`${url}/traces/${TRACE_ID}?span=${spanId(1)}`);
+      const place = async (key: string) => {
+        const line = details(page).getByRole("row").filter({
+          has: page.getByRole("rowheader", { name: key, exact: true }),
+        });
+        const [head, value] = [line.getByRole("rowheader"), line.getByRole("cell").first()];
+        return [(await head.boundingBox())!, (await value.boundingBox())!] as const;
+      };
+      const [head, value] = await place("exception.stacktrace");
+      const { width } = (await details(page).boundingBox())!;
+      assert.ok(value.x === head.x && value.y >= head.y + head.height, "below its name");
+      assert.ok(value.width > width - 40, `${value.width} of ${width}`);
+      // Each line of it is one line there: 12 px each, and what is between.
+      assert.ok(value.height < 3 * 20, `${value.height}`);
+      const [short, besides] = await place("card");
+      assert.ok(besides.x > short.x && besides.y === short.y, "beside its name");
+      // Its name is cut in the row, not here.
+      const heading = details(page).getByRole("heading", { name });
+      assert.ok(await heading.evaluate((one) => one.scrollWidth <= one.clientWidth));
+    });
+  },
+);
+
+browserTest(
   "the page of a trace has no serious fault of accessibility, light or dark",
   async (open) => {
     await withCollector(async ({ url }) => {

@@ -5,6 +5,13 @@ import type { KeyValue } from "./answers.ts";
 import { Copy } from "./copy.tsx";
 import { valueText } from "./value.ts";
 
+/** What is longer, or has lines of its own as a stack trace has, stands below its name. */
+const LONG = 40;
+
+function isLong(text: string): boolean {
+  return text.length > LONG || text.includes("\n");
+}
+
 /** The table. */
 export function Attributes(
   { title, attributes, dropped = 0, search, matches }: {
@@ -30,7 +37,10 @@ export function Attributes(
             {sorted.map(({ key, value }) => {
               const text = valueText(value);
               return (
-                <tr key={key} class={matches?.(key, text) ? "match" : ""}>
+                <tr
+                  key={key}
+                  class={`${matches?.(key, text) ? "match" : ""} ${isLong(text) ? "long" : ""}`}
+                >
                   <th scope="row">{key}</th>
                   <td class="data">{text === "" ? <span class="muted">empty</span> : text}</td>
                   <td class="attribute-actions">
