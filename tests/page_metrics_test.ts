@@ -262,19 +262,53 @@ browserTest("the traces of a heat map are those of its filter", async (open) => 
   assert.equal(new URL(page.url()).searchParams.get("query"), filter);
 });
 
-browserTest("dragging over a chart zooms, and Backspace undoes it", async (open) => {
+browserTest("dragging over a chart zooms; Backspace and a button undo it", async (open) => {
   const page = await open(`${collector.url}/charts?metric=memory.used&type=gauge&unit=By`);
-  await row(page, "service=shop").waitFor();
-  const box = (await page.locator(".u-over").boundingBox())!;
-  await page.mouse.move(box.x + box.width * 0.4, box.y + 50);
-  await page.mouse.down();
-  await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
-  await page.mouse.up();
-  await page.waitForURL(/since=\d+&until=\d+/);
-  await page.locator("body").press("Backspace");
-  await page.waitForURL((url) => !url.searchParams.has("since"));
-  await row(page, "service=shop").waitFor();
+  // The least of the whole range, which no part of it has that is zoomed to.
+  const whole = row(page, "service=shop").getByRole("cell", { name: "1.00 KiB" });
+  await whole.waitFor();
+  const zoomOut = page.getByRole("button", { name: "Zoom out" });
+  const undo = [() => page.locator("body").press("Backspace"), () => zoomOut.click()];
+  // The second one has no values: the chart is not there, the button is.
+  for (const [at, [from, to]] of [[0.4, 0.6], [0.96, 0.99]].entries()) {
+    const box = (await page.locator(".u-over").boundingBox())!;
+    await page.mouse.move(box.x + box.width * from!, box.y + 50);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * to!, box.y + 60, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL(/since=\d+&until=\d+/);
+    if (at === 1) await page.getByRole("heading", { name: "No values" }).waitFor();
+    await undo[at]!();
+    await page.waitForURL((url) => !url.searchParams.has("since"));
+    await whole.waitFor();
+  }
+  assert.equal(await zoomOut.count(), 0);
 });
+
+browserTest(
+  "exemplars that come late leave the chart, and who drags over it, alone",
+  async (open) => {
+    const page = await open(`${collector.url}/logs`);
+    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
+    await page.route(/\/api\/exemplars/, async (route) => {
+      asked.resolve();
+      await answered.promise;
+      await route.continue();
+    });
+    await page.goto(collector.url + HISTOGRAM);
+    await asked.promise;
+    const box = (await page.locator(".u-over").boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 50);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 60, { steps: 4 });
+    answered.resolve();
+    await page.getByRole("link", { name: /^Exemplar 1\.50s/ }).waitFor();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL(/since=\d+&until=\d+/);
+  },
+);
 
 browserTest("an API that fails or is slow says so where the chart is", async (open) => {
   const page = await open(

@@ -14,6 +14,7 @@ import { range, rangeKey, rangeParameters } from "../../frame/range.ts";
 import { useRepeat } from "../../frame/repeat.ts";
 import { color } from "../../frame/theme.ts";
 import { useZoomKey, zoomTo } from "../../frame/zoom.ts";
+import { ZoomOut } from "../../frame/zoom_out.tsx";
 import { logQuery, logQueryKey } from "./log_query.ts";
 
 const HEIGHT = 64;
@@ -121,31 +122,34 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
         </span>
         <span title={utc(counts.range.until)}>{time(counts.range.until).slice(0, 19)}</span>
       </p>
-      <details class="as-table">
-        <summary>As a table</summary>
-        <div class="as-table-body" tabIndex={0} role="group" aria-label="Counts">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">From</th>
-                <th scope="col">Records</th>
-                <th />
-              </tr>
-            </thead>
-            <tbody>
-              {steps.filter(({ count }) => count > 0).map((step) => (
-                <tr key={step.since}>
-                  <td class="data" title={utc(step.since)}>{time(step.since)}</td>
-                  <td class="num">{step.count.toLocaleString("en")}</td>
-                  <td>
-                    <button type="button" class="quiet" onClick={() => zoomTo(step)}>Zoom</button>
-                  </td>
+      <div class="beside-zoom">
+        <details class="as-table">
+          <summary>As a table</summary>
+          <div class="as-table-body" tabIndex={0} role="group" aria-label="Counts">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">From</th>
+                  <th scope="col">Records</th>
+                  <th />
                 </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      </details>
+              </thead>
+              <tbody>
+                {steps.filter(({ count }) => count > 0).map((step) => (
+                  <tr key={step.since}>
+                    <td class="data" title={utc(step.since)}>{time(step.since)}</td>
+                    <td class="num">{step.count.toLocaleString("en")}</td>
+                    <td>
+                      <button type="button" class="quiet" onClick={() => zoomTo(step)}>Zoom</button>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </details>
+        <ZoomOut />
+      </div>
     </>
   );
 }

@@ -64,16 +64,24 @@ export function Chart(props: ChartProps): JSX.Element {
   const { times, lines, marks, since, until, height } = props;
   const chosen = theme.value;
   const plot = useRef<uPlot | undefined>(undefined);
+  // Marks come later than lines: who drags over the chart then is not disturbed.
+  const latestMarks = useRef(marks);
+  latestMarks.current = marks;
   useLayoutEffect(() => {
     const element = place.current!;
     const made = new uPlot(
-      optionsOf(props, element.clientWidth, (plot) => placed.value = placesOf(plot, marks)),
+      optionsOf(props, element.clientWidth, (plot) => {
+        placed.value = placesOf(plot, latestMarks.current);
+      }),
       [times as number[], ...lines.map(({ values }) => values.map(finite))],
       element,
     );
     plot.current = made;
     return () => made.destroy();
-  }, [times, lines, marks, since, until, height, chosen]);
+  }, [times, lines, since, until, height, chosen]);
+  useLayoutEffect(() => {
+    if (plot.current !== undefined) placed.value = placesOf(plot.current, marks);
+  }, [marks]);
   useLayoutEffect(() => {
     const element = place.current!;
     const observer = new ResizeObserver(() => {

@@ -11,6 +11,7 @@ import { parameter, setParameters, withParameters } from "../../frame/location.t
 import { ErrorNotice, Panel } from "../../frame/panel.tsx";
 import { nanosOf, range, rangeKey, setRange, widened } from "../../frame/range.ts";
 import { zoomTo } from "../../frame/zoom.ts";
+import { ZoomOut } from "../../frame/zoom_out.tsx";
 import { Chart, type ChartMark } from "./chart.tsx";
 import { linesOf } from "./metric_lines.ts";
 import { group, kindParameters, metricParameters, metricPath } from "./metric_query.ts";
@@ -77,12 +78,15 @@ function Lines(
   );
   return (
     <>
-      <p class="muted">
-        {name}
-        {values.series.length > 1 && !type.endsWith("histogram") &&
-          `, ${values.across} across series`}, by {data.stepMs / 1000} s
-        {marks.length > 0 && ` · ◆ ${marks.length} exemplars, each opens its trace`}
-      </p>
+      <div class="beside-zoom">
+        <p class="muted">
+          {name}
+          {values.series.length > 1 && !type.endsWith("histogram") &&
+            `, ${values.across} across series`}, by {data.stepMs / 1000} s
+          {marks.length > 0 && ` · ◆ ${marks.length} exemplars, each opens its trace`}
+        </p>
+        <ZoomOut />
+      </div>
       <Chart
         label={`${name} of ${values.metric.name}; the table below has its values`}
         {...lines}
@@ -137,6 +141,7 @@ function NoValues(): JSX.Element {
       <button type="button" onClick={() => setRange(widened(range.value))}>
         Widen the time range
       </button>
+      <ZoomOut />
     </div>
   );
 }

@@ -38,6 +38,7 @@ const OF_COUNTS = new Set(["rate", "increase", "count"]);
  * assert.equal(valueText(12.5, kindOf("histogram", "s", "rate")), "12.5/s");
  * assert.equal(valueText(0.0125, kindOf("histogram", "s", "quantile")), "12.5ms");
  * assert.equal(valueText(2048, kindOf("sum", "By", "rate")), "2.00 KiB/s");
+ * assert.equal(valueText(1024, kindOf("gauge", "By", "avg")), "1.00 KiB");
  * ```
  */
 export function kindOf(type: string, unit: string, name: string): ValueKind {
@@ -56,11 +57,16 @@ function unitText(value: number, unit: string): string {
   if (Math.abs(value) >= HUGE) return `${value.toExponential(2)} ${unit}`.trim();
   const ns = TIME_NS[unit];
   if (ns !== undefined) return duration(value * ns);
-  if (unit === "By") return value < 0 ? `−${bytes(-value)}` : bytes(Number(value.toPrecision(3)));
+  if (unit === "By") return value < 0 ? `−${bytes(-value)}` : bytes(shortBytes(value));
   // Annotations of UCUM, `{request}`, are no unit; `1` is none either.
   const name = unit === "1" ? "" : unit.replace(/\{[^}]*\}/g, "");
   const text = Math.abs(value) >= 1e4 ? count(value) : number(value);
   return name === "" ? text : name === "%" ? `${text}%` : `${text} ${name}`;
+}
+
+/** In three digits below a KiB, as larger ones are written anyway: 1,024 bytes are one, not 1,020. */
+function shortBytes(value: number): number {
+  return value < 1024 ? Number(value.toPrecision(3)) : value;
 }
 
 /**
