@@ -145,4 +145,33 @@ if (drivers.includes("postgres")) {
       await asAdmin(`drop role ${name}`);
     }
   });
+
+  Deno.test("a door that leads to somebody who may do more stays shut", async () => {
+    await using test = await migratedDatabase("postgres");
+    const { database: owner, url } = test;
+    const name = `wide_${crypto.randomUUID().slice(0, 8)}`;
+    const wide = new URL(url);
+    [wide.username, wide.password] = [name, "p"];
+    const ask = (readerUrl: string) =>
+      withReader(
+        { owner, url, readerUrl, statementTimeoutMs: 1_000 },
+        (reader) => querySql(reader, "select * from otel.spans"),
+      );
+    // Whoever owns the tables: behind a pooler that has one user, any name leads there.
+    await assert.rejects(ask(url), /Cannot query: the user \S+ .*--reader-database/);
+    await asAdmin(`create role ${name} login password 'p'`);
+    try {
+      await asAdmin(`grant otel_reader to ${name}`);
+      assert.deepEqual((await ask(wide.href)).lines, []);
+      await asAdmin(`grant pg_read_server_files to ${name}`);
+      await assert.rejects(ask(wide.href), /the user wide_\w+ may use files of the server/);
+      await asAdmin(`revoke pg_read_server_files from ${name}`);
+      await owner.execute(`grant usage on schema otel_data to ${name}`);
+      await assert.rejects(ask(wide.href), /the user wide_\w+ may use schema otel_data/);
+      await owner.execute(`revoke usage on schema otel_data from ${name}`);
+      assert.deepEqual((await ask(wide.href)).lines, []);
+    } finally {
+      await asAdmin(`drop role ${name}`);
+    }
+  });
 }

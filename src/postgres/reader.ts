@@ -45,7 +45,8 @@ const password = randomBytes(24).toString("hex");
 /**
  * Runs something with a database that can only be read, and only the views of it.
  *
- * @throws {Error} Its user may not make a role for it; the message says what to do.
+ * @throws {Error} Its user may not make a role for it, or it is somebody who may do more; the message says
+ * what to do.
  * @throws What `run` throws, and the database's error.
  *
  * @example Tables stay behind the door
@@ -79,7 +80,7 @@ export async function withReader<T>(
   for (let attempt = 1;; attempt++) {
     const reader = pg(own, options);
     try {
-      await reader.query("select 1");
+      await checkDoor(reader);
       return await run(reader);
     } catch (error) {
       const isRefused = REFUSED.has(String((error as { code?: unknown } | null)?.code));
@@ -89,6 +90,33 @@ export async function withReader<T>(
       await reader.close();
     }
   }
+}
+
+/**
+ * Whoever is behind the URL: a pooler may give all who come by it one user.
+ *
+ * @throws {Error} It is somebody who may do more than read the views.
+ */
+async function checkDoor(reader: Database): Promise<void> {
+  const [{ name, why } = { name: "", why: null }] = await reader.query<
+    { name: string; why: string | null } & Record<string, unknown>
+  >(
+    `select session_user::text as name, case
+       when r.rolsuper then 'is a superuser'
+       when has_schema_privilege(session_user, to_regnamespace('otel_data')::oid, 'usage') then 'may use schema otel_data'
+       when exists (
+         select from pg_roles f
+         where f.rolname in ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program')
+           and pg_has_role(session_user, f.oid, 'member')
+       ) then 'may use files of the server'
+     end as why
+     from pg_roles r where r.rolname = session_user`,
+  );
+  if (why === null) return;
+  throw new Error(
+    `Cannot query: the user ${name} ${why}, and a query may only read the views (a pooler may log in as ` +
+      `one user whoever asks). With --reader-database, give the URL of a user whose only role is ${ROLE}`,
+  );
 }
 
 /** The owner's URL with the reader in its place. */
