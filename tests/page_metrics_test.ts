@@ -172,6 +172,8 @@ browserTest("a heat map shows what each bucket holds, and a box the traces in it
   const page = await open(collector.url + HISTOGRAM);
   const map = page.getByRole("img", { name: /^Heat map of sizes/ });
   await map.waitFor();
+  // What comes above it moves it down.
+  await row(page, "service=shop p50").waitFor();
   // The last bucket is empty, and so is not there: six rows.
   assert.match(
     (await map.getAttribute("aria-label"))!,
@@ -244,6 +246,8 @@ browserTest("the traces of a heat map are those of its filter", async (open) => 
   const page = await open(`${collector.url}${HISTOGRAM}&filter=${encodeURIComponent(filter)}`);
   const map = page.getByRole("img", { name: /^Heat map of sizes/ });
   await map.waitFor();
+  // What comes above it moves it down.
+  await row(page, "service=shop p50").waitFor();
   const box = (await map.boundingBox())!;
   await page.mouse.move(box.x + box.width * 0.4, box.y + box.height * 1.5 / 6);
   await page.mouse.down();
@@ -277,6 +281,8 @@ browserTest("dragging over a chart zooms; Backspace and a button undo it", async
     await page.mouse.move(box.x + box.width * to!, box.y + 60, { steps: 4 });
     await page.mouse.up();
     await page.waitForURL(/since=\d+&until=\d+/);
+    // What was shown before stays until there is an answer.
+    await whole.waitFor({ state: "detached" });
     if (at === 1) await page.getByRole("heading", { name: "No values" }).waitFor();
     await undo[at]!();
     await page.waitForURL((url) => !url.searchParams.has("since"));
@@ -307,6 +313,10 @@ browserTest(
     await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
     await page.mouse.up();
     await page.waitForURL(/since=\d+&until=\d+/);
+    // A fifth of an hour, not only what was dragged over before they came.
+    const { since, until } = Object.fromEntries(new URL(page.url()).searchParams);
+    const seconds = Number(BigInt(until!) - BigInt(since!)) / 1e9;
+    assert.ok(Math.abs(seconds - 720) < 20, `${seconds} s`);
   },
 );
 
