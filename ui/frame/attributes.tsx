@@ -5,8 +5,8 @@ import type { KeyValue } from "./answers.ts";
 import { Copy } from "./copy.tsx";
 import { valueText } from "./value.ts";
 
-/** What is longer, or has lines of its own as a stack trace has, stands below its name. */
-const LONG = 40;
+/** So many letters fit beside a name; what is longer, or has lines of its own, stands below it. */
+const LONG = 20;
 
 function isLong(text: string): boolean {
   return text.length > LONG || text.includes("\n");
