@@ -32,6 +32,8 @@ export const isZoomed = computed(() => latest.value >= 0);
 export function zoomTo(to: Range | Parameters, reset: Parameters = {}): void {
   const after = { ...to };
   const before = Object.fromEntries(Object.keys(after).map((name) => [name, parameter(name)]));
+  // Said twice, it would have to be undone twice.
+  if (Object.entries(after).every(([name, value]) => before[name] === value)) return;
   zooms.value = [...zooms.peek(), { before, after }].slice(-MOST);
   setParameters({ ...after, ...reset });
 }

@@ -135,12 +135,19 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
                 </tr>
               </thead>
               <tbody>
-                {steps.filter(({ count }) => count > 0).map((step) => (
-                  <tr key={step.since}>
-                    <td class="data" title={utc(step.since)}>{time(step.since)}</td>
-                    <td class="num">{step.count.toLocaleString("en")}</td>
+                {steps.filter(({ count }) => count > 0).map(({ since, until, count }) => (
+                  <tr key={since}>
+                    <td class="data" title={utc(since)}>{time(since)}</td>
+                    <td class="num">{count.toLocaleString("en")}</td>
                     <td>
-                      <button type="button" class="quiet" onClick={() => zoomTo(step)}>Zoom</button>
+                      <button
+                        type="button"
+                        class="quiet"
+                        onClick={() =>
+                          zoomTo({ since, until })}
+                      >
+                        Zoom
+                      </button>
                     </td>
                   </tr>
                 ))}
