@@ -17,7 +17,7 @@ import type {
   Span,
 } from "./record.ts";
 import { Conditions } from "./conditions.ts";
-import type { Queryable, Row } from "./postgres/database.ts";
+import type { Database, Queryable, Row, SqlValue } from "./postgres/database.ts";
 import {
   logOf,
   metricOf,
@@ -203,7 +203,8 @@ export async function getTrace(
   traceId: string,
   options: ReadOptions = {},
 ): Promise<Stored<Span>[]> {
-  const rows = await database.query(
+  const rows = await rowsOf(
+    database,
     `${SELECT_SPANS_OF_TRACE} order by t.time, t.time_frac, t.span_id`,
     [traceIdOf(traceId)],
     options,
@@ -228,7 +229,8 @@ export async function getLogs(
   }
   if (filter.service !== undefined) where.add(SERVICE_IS("t"), filter.service);
   where.time(filter);
-  const rows = await database.query(
+  const rows = await rowsOf(
+    database,
     `${SELECT_LOGS} ${where.sql} order by t.time desc, t.time_frac desc limit ${
       where.parameter(filter.limit ?? 1000)
     }::int`,
@@ -252,7 +254,8 @@ export async function getMetricPoints(
   where.add("m.name = $", filter.metric);
   if (filter.service !== undefined) where.add(SERVICE_IS("e"), filter.service);
   where.time(filter);
-  const rows = await database.query(
+  const rows = await rowsOf(
+    database,
     `${SELECT_POINTS} ${where.sql} order by t.time, t.time_frac limit ${
       where.parameter(filter.limit ?? 10_000)
     }::int`,
@@ -278,7 +281,8 @@ export async function exportStored<S extends Signal>(
   const where = new Conditions();
   where.time(range);
   const read = READS[signal];
-  const rows = await database.query(
+  const rows = await rowsOf(
+    database,
     `${read.select} ${where.sql} order by t.time, t.time_frac`,
     where.parameters,
     options,
@@ -315,6 +319,18 @@ const READS = {
     }),
   },
 };
+
+/** In a transaction, because only there all sessions give values in the forms that are read here. */
+async function rowsOf(
+  database: Queryable | Database,
+  sql: string,
+  parameters: readonly SqlValue[],
+  { signal }: ReadOptions,
+): Promise<Row[]> {
+  const abort = signal && { signal };
+  if (!("transaction" in database)) return await database.query(sql, parameters, abort);
+  return await database.transaction((transaction) => transaction.query(sql, parameters), abort);
+}
 
 function container(stored: Stored<unknown>): { resource: Resource; schemaUrl: string } {
   return { resource: stored.resource, schemaUrl: stored.resourceSchemaUrl };

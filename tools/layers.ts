@@ -61,6 +61,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/values.ts",
       "postgres/copy_format.ts",
       "postgres/session.ts",
+      "postgres/transaction_settings.ts",
       "postgres/callback_session.ts",
       "postgres/client.ts",
       "postgres/pg_copy.ts",

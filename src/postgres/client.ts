@@ -10,11 +10,8 @@ import { type CallbackClient, CallbackSession } from "./callback_session.ts";
 import { columnList, copiedColumns } from "./copy_format.ts";
 import type { Copy, CopyTable, Database, Row, SqlValue } from "./database.ts";
 import { type Session, SessionDatabase } from "./session.ts";
+import { TRANSACTION_SETTINGS } from "./transaction_settings.ts";
 import { arrayText, parameterText, parseDecoded, parseValue } from "./values.ts";
-
-/** Runs in each transaction, because the client's sessions are not ours to set up. */
-const LOCAL_SETTINGS = "set local idle_in_transaction_session_timeout = '60s'; " +
-  "set local timezone = 'UTC'";
 
 /** Settings of {@linkcode postgresJs} and {@linkcode denoPostgres}. */
 export interface ClientOptions {
@@ -152,7 +149,7 @@ class PostgresJsClient implements CallbackClient<PostgresJsStatements> {
 
   async transaction(run: (on: PostgresJsStatements) => Promise<void>): Promise<void> {
     await this.#begin(async (on) => {
-      await on.unsafe(LOCAL_SETTINGS);
+      await on.unsafe(TRANSACTION_SETTINGS);
       await run(on);
     });
   }
@@ -269,7 +266,7 @@ class DenoPostgresSession implements Session {
   }
 
   async begin(): Promise<void> {
-    await this.execute(`begin; ${LOCAL_SETTINGS}`);
+    await this.execute(`begin; ${TRANSACTION_SETTINGS}`);
   }
 
   async commit(): Promise<void> {

@@ -11,6 +11,7 @@ import { Pool } from "pg";
 import type { Copy, Database, Row, SqlValue } from "./database.ts";
 import { PgCopy } from "./pg_copy.ts";
 import { type Session, SessionDatabase, type SessionSource } from "./session.ts";
+import { SESSION_SETTINGS, TRANSACTION_SETTINGS } from "./transaction_settings.ts";
 import { parameterText, parseValue } from "./values.ts";
 
 /** Settings of the connections that {@linkcode pg} makes from a URL. */
@@ -74,9 +75,7 @@ const TYPES = {
   getTypeParser: (oid: number) => (text: string): unknown => parseValue(oid, text),
 };
 
-/** A client that died in a transaction must not hold its locks; nothing of ours idles that long. */
-const BEGIN = "begin; set local idle_in_transaction_session_timeout = '60s'; " +
-  "set local timezone = 'UTC'";
+const BEGIN = `begin; ${TRANSACTION_SETTINGS}`;
 
 const APPLICATION_NAME = "otel-storage";
 const MAX_CONNECTIONS = 8;
@@ -91,7 +90,7 @@ const FAREWELL_MS = 1_000;
  *
  * @param target A URL, `postgres://` or `postgresql://`, or a `Pool` of `npm:pg`. A pool that is
  * handed in stays open when the database is closed: who made it ends it. Its connections keep their
- * own session settings; inside transactions the time zone is UTC.
+ * own session settings; transactions have those of `transaction_settings.ts`.
  * @param options For connections made from a URL; of these, a pool takes `closeGraceMs` only.
  * @throws {TypeError} When the URL is not of such a form. The message does not repeat the URL.
  */
@@ -103,7 +102,7 @@ export function pg(target: string | PgPool, options: PgOptions = {}): Database {
 function ownPool(url: string, options: PgOptions): SessionSource {
   checkUrl(url);
   const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-  const settings = `set timezone = 'UTC'; set statement_timeout = ${
+  const settings = `${SESSION_SETTINGS}; set statement_timeout = ${
     Math.trunc(options.statementTimeoutMs ?? 0)
   }`;
   const pool = new Pool({
