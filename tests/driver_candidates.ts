@@ -46,7 +46,7 @@ function isEmptied(database: Database): Promise<boolean> {
 }
 
 const ENDLESS = "do $$ begin loop end loop; end $$";
-const A_WHILE = "do $$ begin for i in 1..10000000 loop end loop; end $$";
+const A_WHILE = "do $$ begin for i in 1..100000000 loop end loop; end $$";
 
 /** A client that was made from a URL, and how to end it. */
 export interface Given {
