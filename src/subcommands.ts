@@ -249,7 +249,8 @@ async function databaseOr<T>(
   open: () => Promise<T>,
 ): Promise<T> {
   if (settings.database !== undefined) return await open();
-  await checkFolder(lockFile(settings));
+  // Where neither is, nobody was: to lock it would make it.
+  await checkFolder(lockFile(settings)).catch(() => checkFolder(embeddedFolder(settings)));
   return await openOr(settings, ask, async () => {
     using _lock = await lockFolder(settings.dataDir);
     await checkFolder(embeddedFolder(settings));

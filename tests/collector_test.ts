@@ -101,7 +101,7 @@ Deno.test("the subcommands work beside a collector and without one", async () =>
   assert.equal(missing.code, 1);
   assert.match(
     missing.stderr,
-    /^otel-storage: Cannot open \S+\/new\/lock: .+; start the collector/,
+    /^otel-storage: Cannot open \S+\/new\/pglite: .+; start the collector/,
   );
   assert.deepEqual(await runCollector({ dataDir, args: ["migrate"] }), {
     code: 0,
