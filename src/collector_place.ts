@@ -28,11 +28,6 @@ export function letterFolder({ dataDir }: CollectorSettings): string {
   return join(dataDir, "dead-letters");
 }
 
-/** The file that says who has the folder: whoever had it once has left it. */
-export function lockFile({ dataDir }: CollectorSettings): string {
-  return join(dataDir, "lock");
-}
-
 /** Where the data is, without passwords. */
 export function placeOf(settings: CollectorSettings): string {
   const url = URL.parse(settings.database ?? "");

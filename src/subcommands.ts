@@ -14,7 +14,6 @@ import {
   embeddedFolder,
   journalFolder,
   letterFolder,
-  lockFile,
   targetOf,
 } from "./collector_place.ts";
 import { runDeadLetters } from "./dead_letter_command.ts";
@@ -25,7 +24,7 @@ import type { Output } from "./output.ts";
 import { connect } from "./postgres/connect.ts";
 import { type ReaderOptions, withReader } from "./postgres/reader.ts";
 import type { Database } from "./postgres/database.ts";
-import { FolderLockedError, lockFolder } from "./postgres/folder_lock.ts";
+import { FolderLockedError, lockFile, lockFolder } from "./postgres/folder_lock.ts";
 import { migrate } from "./postgres/migrate.ts";
 import { askDatabase, askRemotely, runQuestion } from "./query_command.ts";
 import { remoteDeadLetters, remoteReplay, remoteStats } from "./remote_admin.ts";
@@ -250,7 +249,7 @@ async function databaseOr<T>(
 ): Promise<T> {
   if (settings.database !== undefined) return await open();
   // Where neither is, nobody was: to lock it would make it.
-  await checkFolder(lockFile(settings)).catch(() => checkFolder(embeddedFolder(settings)));
+  await checkFolder(lockFile(settings.dataDir)).catch(() => checkFolder(embeddedFolder(settings)));
   return await openOr(settings, ask, async () => {
     using _lock = await lockFolder(settings.dataDir);
     await checkFolder(embeddedFolder(settings));

@@ -33,6 +33,11 @@ export class FolderLockedError extends Error {
   }
 }
 
+/** The file that says who has a folder: whoever had it once has left it. */
+export function lockFile(folder: string): string {
+  return join(folder, "lock");
+}
+
 /**
  * Locks a data folder, which is made when absent, by the file `lock` in it. A folder of PGlite's own
  * has to stay as PGlite made it: lock the one it stands in.
@@ -41,7 +46,7 @@ export class FolderLockedError extends Error {
  * @throws {Error} It cannot be written to; the cause is what the system says.
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  const path = join(folder, "lock");
+  const path = lockFile(folder);
   const file = await openIn(folder, path);
   if (!await file.tryLock(true)) {
     file.close();

@@ -98,7 +98,7 @@ export async function withReader<T>(
  * @throws {Error} It is somebody who may do more than read the views.
  */
 async function checkDoor(reader: Database): Promise<void> {
-  const [{ name, why } = { name: "", why: null }] = await reader.query<
+  const [user] = await reader.query<
     { name: string; why: string | null } & Record<string, unknown>
   >(
     `select session_user::text as name, case
@@ -112,6 +112,7 @@ async function checkDoor(reader: Database): Promise<void> {
      end as why
      from pg_roles r where r.rolname = session_user`,
   );
+  const { name, why } = user!;
   if (why === null) return;
   throw new Error(
     `Cannot query: the user ${name} ${why}, and a query may only read the views (a pooler may log in as ` +

@@ -6,6 +6,7 @@ import { useCallback, useRef } from "preact/hooks";
 import { useAnswer } from "../../frame/answer.ts";
 import type { LogCounts } from "../../frame/answers.ts";
 import { get } from "../../frame/api.ts";
+import { AsTable } from "../../frame/as_table.tsx";
 import { Brush } from "../../frame/brush.tsx";
 import { Drawing } from "../../frame/drawing.tsx";
 import { count, time, utc } from "../../frame/format.ts";
@@ -123,38 +124,35 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
         <span title={utc(counts.range.until)}>{time(counts.range.until).slice(0, 19)}</span>
       </p>
       <div class="beside-zoom">
-        <details class="as-table">
-          <summary>As a table</summary>
-          <div class="as-table-body" tabIndex={0} role="group" aria-label="Counts">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">From</th>
-                  <th scope="col">Records</th>
-                  <th />
+        <AsTable label="Counts">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">From</th>
+                <th scope="col">Records</th>
+                <th />
+              </tr>
+            </thead>
+            <tbody>
+              {steps.filter(({ count }) => count > 0).map(({ since, until, count }) => (
+                <tr key={since}>
+                  <td class="data" title={utc(since)}>{time(since)}</td>
+                  <td class="num">{count.toLocaleString("en")}</td>
+                  <td>
+                    <button
+                      type="button"
+                      class="quiet"
+                      onClick={() =>
+                        zoomTo({ since, until })}
+                    >
+                      Zoom
+                    </button>
+                  </td>
                 </tr>
-              </thead>
-              <tbody>
-                {steps.filter(({ count }) => count > 0).map(({ since, until, count }) => (
-                  <tr key={since}>
-                    <td class="data" title={utc(since)}>{time(since)}</td>
-                    <td class="num">{count.toLocaleString("en")}</td>
-                    <td>
-                      <button
-                        type="button"
-                        class="quiet"
-                        onClick={() =>
-                          zoomTo({ since, until })}
-                      >
-                        Zoom
-                      </button>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        </details>
+              ))}
+            </tbody>
+          </table>
+        </AsTable>
         <ZoomOut />
       </div>
     </>

@@ -1,6 +1,7 @@
 /** The heat map as a table: how many of each size, in the whole range. */
 
 import type { JSX } from "preact";
+import { AsTable } from "../../frame/as_table.tsx";
 import type { HeatRow } from "./heat_cells.ts";
 import { sizesText } from "./heat_sizes.ts";
 
@@ -14,31 +15,28 @@ export function HeatTable(
   },
 ): JSX.Element {
   return (
-    <details class="as-table">
-      <summary>As a table</summary>
-      <div class="as-table-body" tabIndex={0} role="group" aria-label="Measurements by size">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Size</th>
-              <th scope="col" class="num">Measurements</th>
-              <th />
-            </tr>
-          </thead>
-          <tbody>
-            {rows.toReversed().map((row) => {
-              const href = traces(row);
-              return row.total > 0 && (
-                <tr key={row.upTo}>
-                  <th scope="row" class="data">{sizesText(row, unit)}</th>
-                  <td class="num">{row.total.toLocaleString("en")}</td>
-                  <td>{href && <a href={href}>Traces that took so long</a>}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      </div>
-    </details>
+    <AsTable label="Measurements by size">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Size</th>
+            <th scope="col" class="num">Measurements</th>
+            <th />
+          </tr>
+        </thead>
+        <tbody>
+          {rows.toReversed().map((row) => {
+            const href = traces(row);
+            return row.total > 0 && (
+              <tr key={row.upTo}>
+                <th scope="row" class="data">{sizesText(row, unit)}</th>
+                <td class="num">{row.total.toLocaleString("en")}</td>
+                <td>{href && <a href={href}>Traces that took so long</a>}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </AsTable>
   );
 }
