@@ -15,12 +15,9 @@ import { RequestError } from "../src/request_error.ts";
 import { handler } from "../src/server.ts";
 import { statsJson } from "../src/stats_json.ts";
 import { NUMBERS } from "./adapter_numbers.ts";
+import { fakeStore } from "./asked_handler.ts";
 
-const store = {
-  room: () => Promise.resolve(),
-  write: () => Promise.resolve({ rejected: 0, message: "" }),
-  health: () => Promise.resolve({ ok: true }),
-};
+const store = fakeStore();
 const BARE: Admin = {
   query: () => Promise.resolve({ lines: [], truncated: false }),
   maintain: () => Promise.resolve({}),

@@ -12,6 +12,7 @@ import { LogTail } from "../src/log_tail.ts";
 import type { Database } from "../src/postgres/database.ts";
 import { handler } from "../src/server.ts";
 import { END, FIRST, LOGS, SPANS } from "./shop_world.ts";
+import { fakeStore } from "./asked_handler.ts";
 
 /** Who asks from this machine. */
 export const HERE = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1" } };
@@ -27,11 +28,7 @@ export function answerTo(
   options: { token?: string; queryTimeoutMs?: number } = {},
 ): ReturnType<typeof handler> {
   return handler({
-    store: {
-      room: () => Promise.resolve(),
-      write: () => Promise.resolve({ rejected: 0, message: "" }),
-      health: () => Promise.resolve({ ok: true }),
-    },
+    store: fakeStore(),
     database,
     // Of what is stored, and then it ends.
     async tailLogs(choice, read) {

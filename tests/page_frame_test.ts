@@ -5,15 +5,12 @@ import { page } from "../src/page_assets.ts";
 import { handler } from "../src/server.ts";
 import { browserTest } from "./browser.ts";
 import { sendTraces, withCollector } from "./page_collector.ts";
+import { fakeStore } from "./asked_handler.ts";
 
 /** The page over a collector that knows nothing but its page. */
 function serving(): AsyncDisposable & { readonly url: string } {
   const answer = handler({
-    store: {
-      room: () => Promise.resolve(),
-      write: () => Promise.resolve({ rejected: 0, message: "" }),
-      health: () => Promise.resolve({ ok: true }),
-    },
+    store: fakeStore(),
     page,
   });
   const server = Deno.serve(

@@ -5,16 +5,13 @@ import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { page } from "../src/page_assets.ts";
 import { handler, type HandlerOptions } from "../src/server.ts";
 import { isCurrent } from "../tools/page.ts";
+import { fakeStore } from "./asked_handler.ts";
 
 const HERE = { remoteAddr: { transport: "tcp", hostname: "127.0.0.1" } };
 
 function serving(options: Partial<HandlerOptions> = {}) {
   const answer = handler({
-    store: {
-      room: () => Promise.resolve(),
-      write: () => Promise.resolve({ rejected: 0, message: "" }),
-      health: () => Promise.resolve({ ok: true }),
-    },
+    store: fakeStore(),
     admin: {
       query: () => Promise.resolve({ lines: [], truncated: false }),
       maintain: () => Promise.resolve({} as never),

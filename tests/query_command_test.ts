@@ -21,6 +21,7 @@ import { drivers, migratedDatabase } from "./postgres.ts";
 import { END, FIRST, HOUR, LOGS, METRICS, shopDatabase, SPANS, timeOf } from "./shop_world.ts";
 import { temporaryFolder } from "./temporary_folder.ts";
 import { TestOutput } from "./test_output.ts";
+import { fakeStore } from "./asked_handler.ts";
 
 const RANGE = ["--since", String(FIRST), "--until", String(END)];
 const traceId = LOGS.find(({ record }) => record.traceId !== "")!.record.traceId;
@@ -63,11 +64,7 @@ for (const driver of drivers) {
   const database = await shopDatabase(driver);
   const here = askDatabase(database);
   const answer = handler({
-    store: {
-      room: () => Promise.resolve(),
-      write: () => Promise.resolve({ rejected: 0, message: "" }),
-      health: () => Promise.resolve({ ok: true }),
-    },
+    store: fakeStore(),
     database: () => Promise.resolve(database),
     token: "secret",
   });
