@@ -3,6 +3,7 @@ import { pglite, type PGliteOptions } from "../src/postgres/pglite.ts";
 import { classify } from "../src/retry.ts";
 import { errorOf, KEYED_SQL } from "./driver_candidates.ts";
 import { emptySnapshot } from "./postgres.ts";
+import { removeFolder } from "./temporary_folder.ts";
 
 const ENDLESS = "do $$ begin loop end loop; end $$";
 
@@ -16,7 +17,7 @@ async function embedded(): Promise<
   return {
     folder,
     open: (options = {}) => pglite(folder, { snapshot, ...options }),
-    [Symbol.asyncDispose]: () => Deno.remove(parent, { recursive: true }),
+    [Symbol.asyncDispose]: () => removeFolder(parent),
   };
 }
 
