@@ -15,7 +15,7 @@
  * @module
  */
 
-import { type Health, healthOf } from "./adapter_health.ts";
+import { type Health, hasRoom, healthOf } from "./adapter_health.ts";
 import {
   type AdapterSettings,
   adapterSettings,
@@ -343,6 +343,11 @@ export class OTelStorageAdapter implements AsyncDisposable {
     const signal = AbortSignal.any(signals);
     const { partitions } = await (await this.#usable()).store.open(signal);
     return await partitions.maintain({ signal });
+  }
+
+  /** Whether there is room for a request now, or within a second. Asks no database. */
+  async hasRoom(): Promise<boolean> {
+    return await hasRoom(await this.#usable());
   }
 
   /** Asks the database how it is, for 5 s at most. Never rejects because of the database. */

@@ -35,12 +35,22 @@ export interface Health {
 
 /** How long the database is waited for, in milliseconds. */
 const HEALTH_MS = 5_000;
+/** How long room is waited for, in milliseconds: a request would wait for longer. */
+const ROOM_MS = 1_000;
+
+/** Whether there is room for a request. Asked as a request does, since room is made when it is asked for. */
+export async function hasRoom({ intake, destinations }: AdapterParts): Promise<boolean> {
+  const signal = AbortSignal.timeout(ROOM_MS);
+  return await intake.room(() => destinations.makeRoom(), signal).then(() => true, () => false);
+}
 
 /** Asks the database, for 5 s at most. Never rejects because of it. */
 export async function healthOf(
-  { store, journal, destinations, buffer }: AdapterParts,
+  parts: AdapterParts,
   { dataDir }: AdapterSettings,
 ): Promise<Health> {
+  const { store, destinations, buffer } = parts;
+  const room = hasRoom(parts);
   const signal = AbortSignal.timeout(HEALTH_MS);
   let driver = "";
   let schemaVersion = 0;
@@ -63,7 +73,7 @@ export async function healthOf(
   const { breaker, pending } = destinations.database.stats;
   return {
     ok: error === "",
-    accepting: journal.stats.waiting === 0 && (dataDir !== undefined || error === ""),
+    accepting: await room && (dataDir !== undefined || error === ""),
     driver,
     schemaVersion,
     error,

@@ -210,8 +210,8 @@ function storeUntil(
   return {
     room: (options) => observed(stopping, () => adapter.room(options)),
     write: (signal, body, options) => observed(closing, () => adapter.write(signal, body, options)),
-    // A database that is away is no reason to turn senders away.
-    health: async () => ({ ok: (await adapter.health()).accepting }),
+    // A database that is away, or does not answer, is no reason to turn senders away.
+    health: async () => ({ ok: !stopping.aborted && await adapter.hasRoom() }),
   };
 }
 

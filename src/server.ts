@@ -6,7 +6,7 @@
  * | --- | --- |
  * | `POST /v1/traces`, `/v1/logs`, `/v1/metrics` | 200 once the records are stored, an `Export…ServiceResponse` |
  * | `GET /healthz` | 200 while the process lives |
- * | `GET /readyz` | 200 while the database can be reached, else 503 |
+ * | `GET /readyz` | 200 while the store says that it is well, else 503 |
  * | those of `page.ts`, `POST /api/login`, `/api/logout` | the web page, and its sessions |
  * | those of `admin_routes.ts` | for the subcommands of the collector and for Prometheus |
  *

@@ -422,6 +422,21 @@ if (drivers.includes("postgres")) {
     assert.doesNotMatch(stderr, /s3cret/);
   });
 
+  Deno.test("a database that does not answer is no reason to turn senders away", async () => {
+    await using test = await testDatabase("postgres");
+    await using data = await folder();
+    await using collector = await startCollector({
+      env: { DATABASE_URL: test.url },
+      dataDir: data.path,
+    });
+    // What says which schema it has cannot be read.
+    await using _lock = await lockedTable(test.url, "migrations");
+    const ready = await fetch(`${collector.url}/readyz`);
+    assert.equal(ready.status, 200);
+    await ready.body?.cancel();
+    assert.equal(await send(collector.url, "kept"), 200);
+  });
+
   Deno.test("a database that does not exist ends the start with 1 and no password", async () => {
     await using test = await testDatabase("postgres");
     await using data = await folder();

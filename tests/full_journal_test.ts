@@ -39,6 +39,13 @@ async function fill(url: string, ids: Set<number>): Promise<Response> {
   }
 }
 
+/** What a load balancer is told that asks whether to send requests here. */
+async function readiness(url: string): Promise<number> {
+  const response = await fetch(`${url}/readyz`);
+  await response.body?.cancel();
+  return response.status;
+}
+
 /** A folder that goes with the test; on a small disk of its own if that is asked for. */
 async function folder(onSmallDisk: boolean): Promise<AsyncDisposable & { readonly path: string }> {
   return onSmallDisk ? (await smallDisk(DISK_MEGABYTES))! : await temporaryFolder();
@@ -94,6 +101,7 @@ if (drivers.includes("postgres")) {
       assert.equal(refused.status, 503);
       assert.match(refused.headers.get("retry-after") ?? "", /^[1-9]\d*$/);
       await refused.body?.cancel();
+      assert.equal(await readiness(collector.url), 503);
       const full = await statsOf(collector);
       assert.equal(full.accepted.traces, taken.size);
       assert.ok(full.journal.refused > 0);
@@ -104,6 +112,7 @@ if (drivers.includes("postgres")) {
       vendor.behave = () => ({ status: 200 });
       await patient;
       for (const name of ["postgres", "vendor"]) await nothingPending(collector, name);
+      assert.equal(await readiness(collector.url), 200);
       const stored = await test.database.query<{ span_id: string }>(
         "select span_id from otel.spans where name not like 'patient %'",
       );
