@@ -15,7 +15,7 @@
  * @module
  */
 
-import { type Health, hasRoom, healthOf } from "./adapter_health.ts";
+import { hasRoom, type Health, healthOf } from "./adapter_health.ts";
 import {
   type AdapterSettings,
   adapterSettings,

@@ -25,7 +25,7 @@ import { connect } from "./postgres/connect.ts";
 import { type ReaderOptions, withReader } from "./postgres/reader.ts";
 import type { Database } from "./postgres/database.ts";
 import { FolderLockedError, lockFile, lockFolder } from "./postgres/folder_lock.ts";
-import { migrate } from "./postgres/migrate.ts";
+import { migrate, SCHEMA_VERSION } from "./postgres/migrate.ts";
 import { askDatabase, askRemotely, runQuestion } from "./query_command.ts";
 import { remoteDeadLetters, remoteReplay, remoteStats } from "./remote_admin.ts";
 import { runReplay } from "./replay_command.ts";
@@ -71,7 +71,7 @@ export async function runSubcommand(settings: Settings, means: Means): Promise<v
     case "serve":
       throw new TypeError("Cannot serve as a subcommand");
     case "migrate":
-      await withDatabase(settings, migrate);
+      await bringUpToDate(settings);
       return output.line("migrated");
     case "maintain":
       return output.line(JSON.stringify(await maintain(settings, means)));
@@ -87,6 +87,23 @@ export async function runSubcommand(settings: Settings, means: Means): Promise<v
     case "replay":
       return await replay(settings, output);
   }
+}
+
+/** Migrates the database; or asks the collector that runs on the folder, which has done so at its start. */
+async function bringUpToDate(settings: Settings): Promise<void> {
+  await openOr(settings, async (collector) => {
+    const sql = "select value from otel.stats where name = 'schema_version'";
+    const { value } = JSON.parse((await askCollector(collector, "/api/query", { sql })).body);
+    if (value >= SCHEMA_VERSION) return;
+    throw new Error(
+      `Cannot migrate: the collector at ${collector.url} has schema version ${value}, this program ` +
+        `${SCHEMA_VERSION}: end that one, and start this one`,
+    );
+  }, async () => {
+    using _lock = settings.database === undefined ? await lockFolder(settings.dataDir) : undefined;
+    await using database = await connect(targetOf(settings));
+    await migrate(database);
+  });
 }
 
 /** Makes the upkeep, or has the collector make it that runs on the folder. */
@@ -227,15 +244,6 @@ async function replay(settings: Settings & ReplayCommand, output: Output): Promi
       calls,
     );
   });
-}
-
-async function withDatabase(
-  settings: Settings,
-  use: (database: Database) => Promise<void>,
-): Promise<void> {
-  using _lock = settings.database === undefined ? await lockFolder(settings.dataDir) : undefined;
-  await using database = await connect(targetOf(settings));
-  await use(database);
 }
 
 /**
