@@ -18,10 +18,10 @@
  */
 
 import { inspect } from "node:util";
-import { createGunzip } from "node:zlib";
 import { z } from "zod";
 import { BufferPool } from "./buffer_pool.ts";
 import { ByteBudget, type ByteLease } from "./byte_budget.ts";
+import { type ContentEncoding, decompress } from "./decompress.ts";
 import { RequestError } from "./request_error.ts";
 
 const MiB = 1024 * 1024;
@@ -33,9 +33,6 @@ const UNDECLARED_BYTES = 64 * 1024;
 const LENT_BYTES = 8 * MiB;
 /** What a decompressed body reserves at first; doubled when it is too little. */
 const FIRST_INFLATED_BYTES = 64 * 1024;
-
-/** How a body may be compressed. */
-export type ContentEncoding = "identity" | "gzip";
 
 /** The bounds of {@linkcode RequestBodies}. */
 export interface BodyLimits {
@@ -228,7 +225,8 @@ export class RequestBodies {
     using held = new DisposableStack();
     const sent = await this.#read(request, held);
     if (encoding === "identity") return await deliver(sent);
-    return await this.#inflate(sent, request.signal, held, deliver);
+    const chunks = decompress(sent, encoding);
+    return await this.#inflate(chunks, request.signal, held, deliver);
   }
 
   async #read(request: Request, held: DisposableStack): Promise<Uint8Array> {
@@ -281,7 +279,7 @@ export class RequestBodies {
   }
 
   async #inflate<T>(
-    sent: Uint8Array,
+    chunks: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
     held: DisposableStack,
     deliver: (body: Uint8Array) => Promise<T>,
@@ -293,7 +291,7 @@ export class RequestBodies {
       const first = Math.min(FIRST_INFLATED_BYTES, limit);
       held.use(await this.#reserve(this.#inflated, first, signal));
       const body = new Gathered(new Uint8Array(first));
-      for await (const chunk of gunzip(sent)) {
+      for await (const chunk of chunks) {
         signal.throwIfAborted();
         if (body.length + chunk.length > limit) throw tooLarge(limit, " decompressed");
         const more = body.capacityFor(chunk.length, limit) - body.capacity;
@@ -350,15 +348,6 @@ async function* chunksOf(
   } finally {
     signal.removeEventListener("abort", cancel);
     cancel();
-  }
-}
-
-async function* gunzip(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  try {
-    yield* createGunzip().end(bytes);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RequestError(400, `Cannot decompress the body: ${reason}`, { cause: error });
   }
 }
 

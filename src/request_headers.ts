@@ -4,8 +4,8 @@
  * @module
  */
 
+import { ACCEPTED_ENCODINGS, type ContentEncoding } from "./decompress.ts";
 import type { Encoding } from "./otlp.ts";
-import type { ContentEncoding } from "./request_body.ts";
 import { RequestError } from "./request_error.ts";
 
 /** The content types of OTLP. */
@@ -30,9 +30,10 @@ export function compressionOf(request: Request): ContentEncoding {
   const name = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
   if (name === "" || name === "identity") return "identity";
   if (name === "gzip" || name === "x-gzip") return "gzip";
+  if (name === "deflate" || name === "zstd") return name;
   throw new RequestError(
     415,
-    "Cannot read the body: its Content-Encoding must be gzip or identity",
-    { headers: { "accept-encoding": "gzip" } },
+    "Cannot read the body: its Content-Encoding must be gzip, deflate, zstd or identity",
+    { headers: { "accept-encoding": ACCEPTED_ENCODINGS } },
   );
 }

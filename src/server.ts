@@ -52,7 +52,8 @@ export type {
   ReplayProgress,
   ReplayRequest,
 } from "./admin.ts";
-export { type BodyLimits, type ContentEncoding, RequestBodies } from "./request_body.ts";
+export type { ContentEncoding } from "./decompress.ts";
+export { type BodyLimits, RequestBodies } from "./request_body.ts";
 export type { OpenDatabase } from "./api.ts";
 export type { OpenLogTail, TailEvent } from "./api_tail.ts";
 export type { HandlerOptions, Store } from "./handler_options.ts";

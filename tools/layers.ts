@@ -201,6 +201,8 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
   [[
     "byte_budget.ts",
     "request_error.ts",
+    "zstd_frames.ts",
+    "decompress.ts",
     "request_body.ts",
     "page_session.ts",
     "request_guard.ts",
