@@ -340,7 +340,7 @@ select
   case
     when s.end_unix_nano is not null then otel_data.to_timestamptz(s.end_unix_nano)
     when s.time_frac < 0 then otel_data.to_timestamptz(s.duration_ns)
-    else s.time + div(s.duration_ns::numeric + s.time_frac, 1000)::double precision * interval '1 microsecond'
+    else s.time + floor((s.duration_ns::numeric + s.time_frac) * 0.001)::double precision * interval '1 microsecond'
   end as end_time,
   otel_data.unix_nano(s.time, s.time_frac) as start_unix_nano,
   s.duration_ns,

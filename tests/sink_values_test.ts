@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Batch } from "../src/postgres/batch.ts";
+import { jsonToProtobuf } from "../src/otlp.ts";
 import { DatabaseSink } from "../src/postgres/database_sink.ts";
 import { speaksAgainstRecords } from "../src/postgres/sink.ts";
 import { PreparedRows } from "../src/postgres/prepared_rows.ts";
@@ -38,6 +39,38 @@ for (const driver of drivers) {
         "select distinct tableoid::regclass::text as partition from otel_data.spans",
       ),
       [{ partition: "otel_data.spans_default" }],
+    );
+  });
+
+  test("cuts the times of a span to the microsecond, also of one that ends before it starts", async (storage) => {
+    const { database, sink } = storage;
+    const start = 1_700_000_000_000_000_500n;
+    const ends = [1500n, 499n, 500n, -1n, -500n, -501n, -1500n, -1501n, -3_600_000_000_000n];
+    const body = jsonToProtobuf(
+      "traces",
+      JSON.stringify({
+        resourceSpans: [{
+          scopeSpans: [{
+            spans: ends.map((later, i) => ({
+              traceId: "5b8efff798038103d269b633813fc60c",
+              spanId: String(i + 1).padStart(16, "0"),
+              startTimeUnixNano: String(start),
+              endTimeUnixNano: String(start + later),
+            })),
+          }],
+        }],
+      }),
+    );
+    await sink.store(storage.batch(["traces", body]), 1n);
+    const rows = await database.query(
+      `select (extract(epoch from start_time) * 1000000)::bigint as start,
+         (extract(epoch from end_time) * 1000000)::bigint as end
+       from otel.spans order by span_id`,
+    );
+    assert.deepEqual(
+      rows,
+      // The quotients are positive, so that division cuts them.
+      ends.map((later) => ({ start: start / 1000n, end: (start + later) / 1000n })),
     );
   });
 
