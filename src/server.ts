@@ -26,6 +26,7 @@ import { adminRoutes } from "./admin_routes.ts";
 import { apiRoutes } from "./api.ts";
 import { problem } from "./api_problems.ts";
 import { tailRoute } from "./api_tail.ts";
+import { refuseGrpc, speaksGrpc } from "./grpc_refusal.ts";
 import { checkHandlerOptions, type HandlerOptions } from "./handler_options.ts";
 import { encodeResponse, encodeStatus, type Encoding, jsonToProtobuf } from "./otlp.ts";
 import { OtlpDecodeError, OtlpTooLargeError } from "./otlp_error.ts";
@@ -229,6 +230,7 @@ class Server {
     info: ConnectionInfo | undefined,
   ): Promise<Response> {
     if (route === undefined) {
+      if (speaksGrpc(request)) return refuseGrpc();
       const paths = [...this.#routes.keys()].map((path) => this.#prefix + path).join(", ");
       throw new RequestError(404, `Cannot find the path: there are ${paths}`);
     }

@@ -79,6 +79,23 @@ Deno.test("what the store rejected is told as partial success, in the request's 
   assert.deepEqual(decodeResponse("traces", await protobuf.bytes(), "protobuf"), partial);
 });
 
+Deno.test("a client of gRPC is told in gRPC that there is none, and what to set", async () => {
+  for (const type of ["application/grpc", "application/grpc+proto"]) {
+    const response = await ask({
+      path: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+      headers: { "content-type": type },
+    });
+    assert.equal(response.status, 200);
+    assert.equal(response.body, null);
+    assert.deepEqual(Object.fromEntries(response.headers), {
+      "content-type": "application/grpc",
+      "grpc-message": "There is no gRPC here: send OTLP over HTTP to the same port, " +
+        "in most SDKs with OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+      "grpc-status": "12",
+    });
+  }
+});
+
 Deno.test("an unknown path gets 404 and another method 405 with Allow", async () => {
   for (const path of ["/", "/v1/profiles", "/v1/traces/", "/v1/trace", "/api/query"]) {
     assert.deepEqual(await statusOf(await ask({ path })), [

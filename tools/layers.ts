@@ -207,6 +207,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     "page_session.ts",
     "request_guard.ts",
     "request_headers.ts",
+    "grpc_refusal.ts",
     "route.ts",
     "admin.ts",
     "admin_json.ts",
