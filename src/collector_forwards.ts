@@ -80,6 +80,7 @@ export function readForwards(
 /**
  * Says why a destination cannot be one.
  *
+ * @param name How it is called; empty when not even that can be read.
  * @throws {UsageError} Naming the flag and the destination, but no header's value.
  */
 export function check(where: string, name: string, options: DestinationOptions): void {
@@ -88,7 +89,8 @@ export function check(where: string, name: string, options: DestinationOptions):
   } catch (error) {
     const reason = (error as Error).message.replace(/^Cannot forward with 'url': /, "")
       .replace(/^Cannot forward with 'headers\.(.*?)': /, "its header $1: ");
-    throw new UsageError(`Cannot use ${where} "${name}": ${reason}`, { cause: error });
+    const what = name === "" ? where : `${where} "${name}"`;
+    throw new UsageError(`Cannot use ${what}: ${reason}`, { cause: error });
   }
 }
 

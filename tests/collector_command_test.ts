@@ -112,6 +112,10 @@ Deno.test("a replay that cannot be is refused, a filter with the place where it 
     ["replay"],
     "Cannot read the command line: replay takes --to URL, where to send what is stored",
   );
+  refused(
+    ["replay", "--to", "s3cret"],
+    "Cannot use --to: it is no URL, such as https://otlp.example.org",
+  );
   refused(["replay", "--to", "ftp://h"], 'Cannot use --to "h": expected http: or https:, got ftp:');
   refused(replay("--header", "s3cret"), "Cannot use --header: must be KEY=VALUE");
   refused(
