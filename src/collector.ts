@@ -107,7 +107,7 @@ async function serve(settings: Settings): Promise<void> {
   const answer = handler({
     store: storeUntil(stopping, closing.signal, adapter),
     // The journal on disk keeps nothing of a body that was answered for.
-    bodies: new RequestBodies({ lend: true, readingBytes: READING_BYTES }),
+    bodies: new RequestBodies({ lend: true, fromSocket: true, readingBytes: READING_BYTES }),
     token: settings.token,
     corsOrigin: settings.corsOrigin,
     host: settings.host,

@@ -64,6 +64,14 @@ export interface BodyLimits {
    */
   readonly lend?: boolean;
   /**
+   * Whether requests come from `Deno.serve` as they are, so that nobody else has the chunks of their
+   * bodies: the memory of one is given back as soon as it was copied, and a body with a declared length
+   * ends with its last byte.
+   *
+   * @default {false}
+   */
+  readonly fromSocket?: boolean;
+  /**
    * How long a body may take to arrive once it is being read, in milliseconds; slower ones get 408.
    *
    * @default {30_000}
@@ -84,6 +92,7 @@ const limitsSchema = z.strictObject({
   inflatedBytes: bytes.default(64 * MiB),
   readingBytes: bytes.min(4 * SMALL_BYTES).default(64 * MiB),
   lend: z.boolean().default(false),
+  fromSocket: z.boolean().default(false),
   readTimeoutMs: milliseconds.default(30_000),
   waitTimeoutMs: milliseconds.default(30_000),
 }).superRefine(({ bodyBytes, readingBytes }, context) => {
@@ -230,7 +239,7 @@ export class RequestBodies {
   }
 
   async #read(request: Request, held: DisposableStack): Promise<Uint8Array> {
-    const { bodyBytes, readTimeoutMs } = this.#limits;
+    const { bodyBytes, fromSocket, readTimeoutMs } = this.#limits;
     const declared = declaredLength(request.headers);
     if (declared !== undefined && declared > bodyBytes) throw tooLarge(bodyBytes);
     let room = declared ?? Math.min(UNDECLARED_BYTES, bodyBytes);
@@ -259,6 +268,12 @@ export class RequestBodies {
           timer = start();
         }
         body.append(chunk, room);
+        if (fromSocket) {
+          // 64 KiB each: left to the garbage collector they are tens of MB at full rate.
+          (chunk.buffer as ArrayBuffer).transfer(0);
+          // To read on and find the end takes as much again.
+          if (body.length === declared) break;
+        }
       }
     } finally {
       clearTimeout(timer);

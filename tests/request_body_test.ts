@@ -69,6 +69,31 @@ Deno.test("a body arrives whole, declared or not, in one chunk or in many", asyn
   assert.equal(bodies.heldBytes, 0);
 });
 
+Deno.test("chunks of a body from a socket are given back once copied, those of others are left alone", async () => {
+  const bytes = Uint8Array.from({ length: 200_000 }, (_, n) => n % 251);
+  const same = (body: Uint8Array) => Promise.resolve(assert.deepEqual(body, bytes));
+  for (const fromSocket of [true, false]) {
+    for (const declared of [undefined, bytes.length]) {
+      const chunks = [bytes.slice(0, 1), bytes.slice(1, 65_537), bytes.slice(65_537)];
+      const body = ReadableStream.from(chunks);
+      const request = post(body, declared === undefined ? {} : { declared });
+      await new RequestBodies({ fromSocket }).receive(request, "identity", same);
+      const left = chunks.map(({ byteLength }) => byteLength);
+      assert.deepEqual(left, fromSocket ? [0, 0, 0] : [1, 65_536, 134_463]);
+    }
+  }
+});
+
+Deno.test("a declared body from a socket ends with its last byte", async () => {
+  const bodies = new RequestBodies({ fromSocket: true });
+  const open = sender();
+  open.send(10);
+  const body = bodies.receive(post(open.body, { declared: 10 }), "identity", lengthOf);
+  assert.equal(await body, 10);
+  await open.cancelled;
+  assert.equal(bodies.heldBytes, 0);
+});
+
 Deno.test("a body without bytes is an empty one", async () => {
   const bodies = new RequestBodies();
   assert.equal(await bodies.receive(post(null), "identity", lengthOf), 0);
