@@ -72,7 +72,7 @@ export async function assemble(
   const store = opened.use(
     new PostgresStore({
       target: connectionString ?? (pgliteDir === undefined ? client! : { pgliteDir }),
-      journalId: journal.id,
+      journal,
       rows,
       width: chooseWidth(partition, retentionDays).width,
       retentionDays,

@@ -11,7 +11,7 @@ import { DeliveryCall } from "./delivery_call.ts";
 import type { DeliverySettings } from "./delivery_options.ts";
 import type { Progress } from "./delivery_progress.ts";
 import type { Settling } from "./delivery_state.ts";
-import type { JournalRecord } from "./journal.ts";
+import type { JournalRecord, ReadBounds } from "./journal.ts";
 import { countsOf } from "./ledger.ts";
 import type { Delivered, Sink } from "./sink.ts";
 
@@ -44,7 +44,7 @@ export interface RoundsParts {
 export class DeliveryRounds {
   readonly #parts: RoundsParts;
   /** How much a batch may be. */
-  readonly bounds: { readonly maxBytes: number; readonly maxRecords: number };
+  readonly bounds: ReadBounds;
   /** Calls of the sink: in all, and since something was settled. */
   #calls = 0;
   #callsHere = 0;
@@ -53,7 +53,8 @@ export class DeliveryRounds {
   constructor(parts: RoundsParts) {
     const { maxBatchBytes: maxBytes, maxBatchRecords: maxRecords } = parts.settings;
     this.#parts = parts;
-    this.bounds = { maxBytes, maxRecords };
+    const { sink } = parts;
+    this.bounds = { maxBytes, maxRecords, knows: (position) => sink.knows?.(position) ?? false };
   }
 
   /** Calls of the sink that were given records. */

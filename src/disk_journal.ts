@@ -9,6 +9,7 @@
  * | `appender`, `writer` | groups of records, one after the other, into segment files |
  * | `segment` | the format of a record, and reading them in pieces |
  * | `reader`, `damage` | records in their order, past what cannot be read |
+ * | `recent` | the newest of them, for those who need no bodies |
  * | `cursor`, `upkeep` | how far destinations have got, and removing what all have passed |
  *
  * @module
@@ -43,6 +44,7 @@ import { DamageLog } from "./journal/damage.ts";
 import { KeyFiles } from "./journal/keys.ts";
 import { type JournalOptions, type ParsedOptions, parseOptions } from "./journal/options.ts";
 import { SegmentReader } from "./journal/reader.ts";
+import { RecentRecords } from "./journal/recent.ts";
 import { type Recovered, Recovery } from "./journal/recovery.ts";
 import { ResendWindow } from "./journal/resend_window.ts";
 import { Room } from "./journal/room.ts";
@@ -146,6 +148,7 @@ class DiskJournal implements Journal {
   ) {
     const { segments, file, accepted } = recovered;
     const { maxBytes, minFreeBytes, maxWaitMs, graceMs, clock } = options;
+    const recent = new RecentRecords();
     this.id = recovered.id;
     this.#files = files;
     this.#options = options;
@@ -157,10 +160,13 @@ class DiskJournal implements Journal {
     this.#appender = new Appender(
       this.#writer,
       accepted,
-      ({ key }, position) => window.add({ key, position, arrivalMs: clock() }),
+      (head) => {
+        window.add({ key: head.key, position: head.position, arrivalMs: clock() });
+        recent.add(head);
+      },
       () => this.#groupEnded(),
     );
-    this.#reader = new SegmentReader(files, segments, damage);
+    this.#reader = new SegmentReader(files, segments, damage, recent);
     this.#upkeep = new Upkeep({
       files,
       segments,

@@ -46,8 +46,14 @@ export interface JournalRecord {
   readonly count: number;
   /** Valid records before it since the journal began. */
   readonly before: Counts;
-  /** OTLP protobuf as received. */
+  /**
+   * OTLP protobuf as received.
+   *
+   * @throws {TypeError} It was not read: see {@linkcode JournalRecord.isKnown}.
+   */
   readonly body: Uint8Array;
+  /** Whether it was read without its body, by a reader who said that it knows it. Default false. */
+  readonly isKnown?: boolean;
 }
 
 /** A request to be appended. */
@@ -170,6 +176,8 @@ export interface ReadBounds {
   readonly maxBytes: number;
   /** Records. */
   readonly maxRecords: number;
+  /** Says of a position whether the body of its record is not needed, which may then not be read. */
+  readonly knows?: (position: bigint) => boolean;
 }
 
 /** Requests in the order of their arrival. See the module for what it guarantees. */

@@ -21,9 +21,15 @@ export interface Sink {
   position?(signal: AbortSignal): Promise<bigint | undefined>;
 
   /**
+   * Whether it needs no body of the record at a position, because it knows what is in it. Default: it
+   * knows none.
+   */
+  knows?(position: bigint): boolean;
+
+  /**
    * Delivers records, given in journal order, or the first few of them.
    *
-   * @param records At least one.
+   * @param records At least one. Those that it said it knows may come without their bodies.
    * @param signal Give up: end soon, and say what was delivered until then.
    * @param bury Makes dead letters durable. For a sink that keeps the position itself: it has to bury
    * before it moves the position, or a crash in between would lose them. It returns them all the same.

@@ -44,6 +44,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "journal/recovery.ts",
       "journal/space.ts",
       "journal/room.ts",
+      "journal/recent.ts",
       "journal/reader.ts",
       "journal/writer.ts",
       "journal/appender.ts",

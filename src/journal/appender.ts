@@ -14,11 +14,12 @@ import {
   JournalUnavailableError,
 } from "../journal.ts";
 import { codeOf } from "../journal_files.ts";
+import type { RecordHead } from "./recent.ts";
 import { HEAD_BYTES, plus, segmentName, writeHead } from "./segment.ts";
 import type { SegmentWriter } from "./writer.ts";
 
 /** What is appended. */
-export type NewRecord = Omit<JournalRecord, "position" | "next" | "before">;
+export type NewRecord = Omit<JournalRecord, "position" | "next" | "before" | "isKnown">;
 
 /** How many bytes a group has at most, if it is more than one record. */
 const GROUP_BYTES = 8 << 20;
@@ -30,10 +31,18 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** A group as it is written. */
+interface Formatted {
+  readonly chunks: Uint8Array[];
+  readonly heads: readonly RecordHead[];
+  /** Valid records since the journal began, with those of the group. */
+  readonly accepted: Counts;
+}
+
 /** Appends records one group after the other. */
 export class Appender {
   readonly #writer: SegmentWriter;
-  readonly #durable: (record: NewRecord, position: bigint) => void;
+  readonly #durable: (head: RecordHead) => void;
   readonly #ended: () => void;
   readonly #queue: Waiting[] = [];
   #running: Promise<void> | undefined;
@@ -51,7 +60,7 @@ export class Appender {
   constructor(
     writer: SegmentWriter,
     accepted: Counts,
-    durable: (record: NewRecord, position: bigint) => void,
+    durable: (head: RecordHead) => void,
     ended: () => void,
   ) {
     this.#writer = writer;
@@ -142,17 +151,15 @@ export class Appender {
     const start = this.#writer.newest.end;
     const bytes = group.reduce((sum, waiting) => sum + waiting.bytes, 0);
     try {
-      const { chunks, accepted } = this.#format(group, start);
+      const { chunks, heads, accepted } = this.#format(group, start);
       await this.#writer.write(chunks, bytes);
       this.#writer.newest.end += BigInt(bytes);
       this.#accepted = accepted;
       this.#appended += group.length;
-      let position = start;
-      for (const waiting of group) {
-        this.#durable(waiting.record, position);
-        waiting.resolve(position);
-        position += BigInt(waiting.bytes);
-      }
+      heads.forEach((head, n) => {
+        this.#durable(head);
+        group[n]!.resolve(head.position);
+      });
     } catch (error) {
       const reason = unavailable(error, segmentName(this.#writer.newest.start));
       for (const { reject } of group) reject(reason);
@@ -162,20 +169,25 @@ export class Appender {
     }
   }
 
-  /** The bytes of a group that begins at `start`, and how many records there are after it. */
-  #format(group: readonly Waiting[], start: bigint): { chunks: Uint8Array[]; accepted: Counts } {
-    const heads = new Uint8Array(group.length * HEAD_BYTES);
+  /** The bytes of a group that begins at `start`, and what will be known of it. */
+  #format(group: readonly Waiting[], start: bigint): Formatted {
+    const memory = new Uint8Array(group.length * HEAD_BYTES);
     const chunks: Uint8Array[] = [];
+    const heads: RecordHead[] = [];
     let accepted = this.#accepted;
     let position = start;
     group.forEach(({ record, bytes }, n) => {
-      const head = heads.subarray(n * HEAD_BYTES, (n + 1) * HEAD_BYTES);
-      writeHead(head, { ...record, position, group: start, before: accepted });
-      chunks.push(head, record.body);
+      const { body, ...about } = record;
+      const next = position + BigInt(bytes);
+      const head = { ...about, position, next, before: accepted };
+      const written = memory.subarray(n * HEAD_BYTES, (n + 1) * HEAD_BYTES);
+      writeHead(written, { ...head, body, group: start });
+      chunks.push(written, body);
+      heads.push(head);
       accepted = plus(accepted, record.signal, record.count);
-      position += BigInt(bytes);
+      position = next;
     });
-    return { chunks, accepted };
+    return { chunks, heads, accepted };
   }
 }
 

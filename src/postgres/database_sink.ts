@@ -26,7 +26,7 @@ import {
 import { Batch } from "./batch.ts";
 import { isReroute, type PostgresSink, rerouted, speaksAgainstRecords } from "./sink.ts";
 import type { RequestOfJournal } from "./prepared_rows.ts";
-import { countsOf, fill, type RowMaker, Streams } from "./streams.ts";
+import { type BodyOf, countsOf, fill, type RowMaker, Streams } from "./streams.ts";
 
 /** Options of {@linkcode DatabaseSink}. */
 export interface DatabaseSinkOptions {
@@ -35,9 +35,15 @@ export interface DatabaseSinkOptions {
    * has one connection and gets one. Default 3.
    */
   readonly streams?: number;
+  /** Gives the body of a request that may have been read without it. Default: the one that it has. */
+  readonly bodyOf?: BodyOf;
 }
 
-const OPTIONS = z.strictObject({ streams: z.int().min(1).max(8).default(3) });
+const OPTIONS = z.strictObject({
+  streams: z.int().min(1).max(8).default(3),
+  bodyOf: z.custom<BodyOf>((given) => typeof given === "function")
+    .default((): BodyOf => ({ body }) => Promise.resolve(body)),
+});
 
 /** One record of a request, as a request of its own. */
 interface Part {
@@ -55,6 +61,7 @@ interface Poison extends Part {
 export class DatabaseSink implements Sink {
   readonly #sink: PostgresSink;
   readonly #rows: RowMaker;
+  readonly #bodyOf: BodyOf;
   readonly #batch: Batch;
   readonly #streams: Streams;
 
@@ -67,13 +74,14 @@ export class DatabaseSink implements Sink {
     rows: RowMaker,
     options: DatabaseSinkOptions = {},
   ) {
-    const { streams } = checked(options);
+    const { streams, bodyOf } = checked(options);
     this.#sink = sink;
     this.#rows = rows;
+    this.#bodyOf = bodyOf;
     const length = sink.isEmbedded ? 1 : streams;
     const batches = Array.from({ length }, () => new Batch());
     this.#batch = batches[0]!;
-    this.#streams = new Streams(sink, rows, batches);
+    this.#streams = new Streams(sink, rows, bodyOf, batches);
   }
 
   /**
@@ -84,6 +92,11 @@ export class DatabaseSink implements Sink {
     // It may be another database by now, or an older copy: what it has is not known any more.
     this.#rows.forget();
     return await this.#sink.position(signal);
+  }
+
+  /** Whether the rows of the request at a position are there, so that its body need not be read. */
+  knows(position: bigint): boolean {
+    return this.#rows.knows(position);
   }
 
   /** @inheritdoc */
@@ -154,7 +167,8 @@ export class DatabaseSink implements Sink {
   /** A request that the database does not take as a whole. */
   async #apart(record: JournalRecord, signal: AbortSignal, bury: Bury): Promise<Delivered> {
     const parts: Part[] = [];
-    for (const [index, body] of splitRequest(record.signal, record.body).entries()) {
+    const whole = await this.#bodyOf(record);
+    for (const [index, body] of splitRequest(record.signal, whole).entries()) {
       const part = { index, body };
       // Those that are invalid were rejected when the request came.
       const { count } = await this.#fill([requestOf(record, part)], signal);
@@ -220,7 +234,7 @@ export class DatabaseSink implements Sink {
   }
 
   async #fill(requests: readonly RequestOfJournal[], signal: AbortSignal): Promise<Batch> {
-    return await fill(this.#batch, this.#rows, requests, signal);
+    return await fill(this.#batch, { rows: this.#rows, bodyOf: this.#bodyOf }, requests, signal);
   }
 }
 

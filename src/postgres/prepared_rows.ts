@@ -21,6 +21,8 @@ export interface RequestOfJournal {
   readonly signal: Signal;
   /** OTLP protobuf. */
   readonly body: Uint8Array;
+  /** Whether it was read without its body. */
+  readonly isKnown?: boolean;
   /** Nanoseconds since 1970. */
   readonly arrivalUnixNano: bigint;
   /** Where it is in the journal. Undefined for what is only a part of a request. */
@@ -149,18 +151,25 @@ export class PreparedRows {
     return this.#bytes + size <= most;
   }
 
+  /** Whether it has the rows of the request at a position, whose body it does not need then. */
+  knows(position: bigint): boolean {
+    return this.#kept.has(position);
+  }
+
   /**
    * Appends the rows of a request to a batch.
    *
+   * @param body Its body. Default: the one that it has.
    * @throws What the transcoder throws; the batch is as it was.
    */
-  append({ signal, body, arrivalUnixNano, position }: RequestOfJournal, batch: Batch): void {
+  append(request: RequestOfJournal, batch: Batch, body?: Uint8Array): void {
+    const { signal, arrivalUnixNano, position } = request;
     this.#asked = this.#clock();
     const kept = position === undefined ? undefined : this.#take(position);
     for (const look of this.#waiting) look();
     if (kept === undefined) {
       this.#made++;
-      this.#transcoder.transcode(signal, body, arrivalUnixNano, batch);
+      this.#transcoder.transcode(signal, body ?? request.body, arrivalUnixNano, batch);
     } else {
       this.#used++;
       batch.put(kept);

@@ -7,7 +7,7 @@
 
 import { createHash } from "node:crypto";
 import type { LetterHead } from "../dead_letters.ts";
-import type { JournalRecord } from "../journal.ts";
+import type { Journal, JournalRecord } from "../journal.ts";
 import type { Bury, Delivered, More, Sink } from "../sink.ts";
 import { Batch } from "./batch.ts";
 import { connect, type ConnectTarget } from "./connect.ts";
@@ -17,7 +17,7 @@ import { Dimensions } from "./dimensions.ts";
 import { migrate } from "./migrate.ts";
 import type { PartitionWidth } from "./partition_width.ts";
 import { Partitions } from "./partitions.ts";
-import type { PreparedRows } from "./prepared_rows.ts";
+import type { PreparedRows, RequestOfJournal } from "./prepared_rows.ts";
 import { abortable } from "./session.ts";
 import { Signer } from "./signing.ts";
 import { PostgresSink } from "./sink.ts";
@@ -28,7 +28,7 @@ export interface StoreOptions {
   /** Where it is. */
   readonly target: ConnectTarget;
   /** The journal whose position it keeps. */
-  readonly journalId: string;
+  readonly journal: Pick<Journal, "id" | "read">;
   /** What makes its rows. */
   readonly rows: PreparedRows;
   /** The width of partitions to come. */
@@ -82,6 +82,11 @@ export class PostgresStore implements Sink, AsyncDisposable {
   async position(signal: AbortSignal): Promise<bigint | undefined> {
     const { sink } = await this.#opened(signal);
     return await sink.position(signal);
+  }
+
+  /** Whether it has the rows of the request at a position. */
+  knows(position: bigint): boolean {
+    return this.#options.rows.knows(position);
   }
 
   /** @inheritdoc */
@@ -148,7 +153,7 @@ export class PostgresStore implements Sink, AsyncDisposable {
   }
 
   async #open(): Promise<Opened> {
-    const { target, journalId, rows, width, retentionDays, closeGraceMs } = this.#options;
+    const { target, journal, rows, width, retentionDays, closeGraceMs } = this.#options;
     const { signal } = this.#closing;
     let database: Database | undefined;
     // Not every step takes the signal, and a migration may have to wait long for its turn.
@@ -161,7 +166,9 @@ export class PostgresStore implements Sink, AsyncDisposable {
       const partitions = new Partitions(database, { width, retentionDays });
       await partitions.makeAhead({ signal });
       signal.throwIfAborted();
-      const sink = new DatabaseSink(new PostgresSink(database, partitions, journalId), rows);
+      const sink = new DatabaseSink(new PostgresSink(database, partitions, journal.id), rows, {
+        bodyOf: (request) => bodyOf(journal, request),
+      });
       const signer = new Signer(database, this.#closing.signal);
       this.#isOpen = true;
       return { database, partitions, sink, signer };
@@ -174,6 +181,18 @@ export class PostgresStore implements Sink, AsyncDisposable {
       signal.removeEventListener("abort", stop);
     }
   }
+}
+
+/** The body of a request, which may have been read without it. */
+async function bodyOf(
+  journal: Pick<Journal, "read">,
+  request: RequestOfJournal,
+): Promise<Uint8Array> {
+  const { position, isKnown = false } = request;
+  if (position === undefined || !isKnown) return request.body;
+  const [record] = await journal.read(position, { maxBytes: 1, maxRecords: 1 });
+  if (record?.position === position) return record.body;
+  throw new Error(`Cannot read the journal at ${position}: the record is not there any more`);
 }
 
 /** The id under which the database remembers that it has a letter. */

@@ -21,7 +21,10 @@ import type { PostgresSink } from "./sink.ts";
 const TURN_BYTES = 64 << 10;
 
 /** What makes requests into rows: {@linkcode PreparedRows}. */
-export type RowMaker = Pick<PreparedRows, "append" | "forget">;
+export type RowMaker = Pick<PreparedRows, "append" | "forget" | "knows">;
+
+/** Gives the body of a request, which may have been read without it. */
+export type BodyOf = (request: RequestOfJournal) => Promise<Uint8Array>;
 
 /** What became of slices. */
 export interface StoredSlices {
@@ -47,16 +50,19 @@ interface Stream {
 export class Streams {
   readonly #sink: PostgresSink;
   readonly #rows: RowMaker;
+  readonly #bodyOf: BodyOf;
   readonly #batches: readonly Batch[];
 
   /** @param batches Memory for the rows: so many slices are under way at a time. */
   constructor(
     sink: PostgresSink,
     rows: RowMaker,
+    bodyOf: BodyOf,
     batches: readonly Batch[],
   ) {
     this.#sink = sink;
     this.#rows = rows;
+    this.#bodyOf = bodyOf;
     this.#batches = batches;
   }
 
@@ -119,7 +125,7 @@ export class Streams {
     signal: AbortSignal,
   ): { readonly stream: Stream; readonly filled: Promise<Batch> } {
     const ended = before === undefined ? signal : AbortSignal.any([signal, before.failed]);
-    const filled = fill(memory, this.#rows, records, ended);
+    const filled = fill(memory, { rows: this.#rows, bodyOf: this.#bodyOf }, records, ended);
     const begun = Promise.withResolvers<void>();
     const failed = new AbortController();
     const to = records.at(-1)!.next;
@@ -146,13 +152,14 @@ export class Streams {
 /**
  * Makes a batch the rows of requests, and lets others have their turn in between.
  *
+ * @param from What makes them, and the bodies that it needs for that.
  * @param signal Ends it.
  * @returns The batch.
- * @throws What the making of rows throws, or the signal's reason.
+ * @throws What the making of rows and the loading throw, or the signal's reason.
  */
 export async function fill(
   batch: Batch,
-  rows: RowMaker,
+  { rows, bodyOf }: { readonly rows: RowMaker; readonly bodyOf: BodyOf },
   requests: Iterable<RequestOfJournal>,
   signal: AbortSignal,
 ): Promise<Batch> {
@@ -166,8 +173,15 @@ export async function fill(
       await setImmediate();
       signal.throwIfAborted();
     }
-    rows.append(request, batch);
-    bytes += request.body.length;
+    const { position } = request;
+    if (position !== undefined && rows.knows(position)) {
+      rows.append(request, batch);
+      continue;
+    }
+    const body = await bodyOf(request);
+    signal.throwIfAborted();
+    rows.append(request, batch, body);
+    bytes += body.length;
   }
   return batch;
 }
