@@ -43,6 +43,7 @@ export interface Asked {
   readonly sql: string;
   readonly rows: number;
   readonly parameters: readonly SqlValue[];
+  readonly answer: readonly Row[];
 }
 
 /** The same database, which writes down what it is asked for. */
@@ -57,7 +58,7 @@ export function observed(database: Database): { database: Database; asked: Asked
     // Whoever asks may use them again.
     const given = [...parameters ?? []];
     const rows = await queryable.query<R>(sql, parameters, options);
-    asked.push({ sql, rows: rows.length, parameters: given });
+    asked.push({ sql, rows: rows.length, parameters: given, answer: rows });
     return rows;
   };
   return {

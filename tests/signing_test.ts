@@ -7,6 +7,7 @@ import { encodeRequest } from "../src/otlp.ts";
 import { Batch } from "../src/postgres/batch.ts";
 import type { Database, Queryable } from "../src/postgres/database.ts";
 import { Dimensions } from "../src/postgres/dimensions.ts";
+import { FreshTerms } from "../src/postgres/fresh_terms.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { sign, Signer } from "../src/postgres/signing.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
@@ -30,11 +31,13 @@ async function store(
   journal: number,
   orders: readonly string[],
   atMs = NOW_MS,
+  fresh = new FreshTerms(),
 ) {
   const sink = new PostgresSink(
     database,
     partitionsAt(database, NOW_MS),
     `00000000-0000-4000-8000-${String(journal).padStart(12, "0")}`,
+    (transaction, { signals }) => fresh.remember(transaction, signals),
   );
   const transcoder = new Transcoder(new Dimensions());
   for (const [n, order] of orders.entries()) {
@@ -128,6 +131,49 @@ for (const driver of drivers) {
     }
   });
 
+  Deno.test(`a signature is the same whether its terms are known or read (${driver})`, async () => {
+    await using test = await migratedDatabase(driver);
+    const { database } = test;
+    const fresh = new FreshTerms();
+    await store(database, 1, orders.slice(0, 10), NOW_MS, fresh);
+    await store(database, 2, orders.slice(10), NOW_MS + 10_000);
+    // One granule in two rows of a transaction, another one between them.
+    const rows = [[5, 1], [6, 2], [5, 3]] as const;
+    await database.transaction(async (transaction) => {
+      for (const [granule, term] of rows) {
+        await transaction.query(
+          `insert into otel_data.granule_terms (signal, granule, first, last, terms)
+           values ('traces', $1, now(), now(), int4send($2))`,
+          [granule, term],
+        );
+      }
+      const [row] = await transaction.query("select pg_current_xact_id()::text as id");
+      const parts = rows.map(([granule, term]) => ({ granule, terms: Int32Array.of(term) }));
+      fresh.remember(BigInt(String(row!.id)), [{ signal: "traces", parts }]);
+    });
+    const terms = (table: string, from: string) =>
+      database.query(`${table} select signal, granule, first, last, stored_on, terms from ${from}`);
+    await terms("create table kept as", "otel_data.granule_terms");
+    const signatures = () =>
+      database.query("select first, last, units, slice_bytes, slices from otel_data.signatures");
+    const [all] = await database.query<{ bytes: number }>(
+      "select sum(length(terms))::int as bytes from otel_data.granule_terms",
+    );
+    const termBytes = all!.bytes;
+    const { database: watched, asked } = observed(database);
+    assert.equal(await sign(watched, { termBytes, fresh }), 1);
+    const taken = asked.find(({ sql }) => /delete from otel_data.granule_terms/.test(sql))!.answer;
+    assert.equal(taken.length, 33);
+    // Those of somebody else.
+    assert.equal(taken.filter(({ terms }) => terms !== null).length, 20);
+    assert.equal(fresh.bytes, 0);
+    const known = await signatures();
+    await database.query("truncate otel_data.signatures");
+    await terms("insert into otel_data.granule_terms", "kept");
+    assert.equal(await sign(database, { termBytes }), 1);
+    assert.deepEqual(await signatures(), known);
+  });
+
   Deno.test(`signing that is given up has changed nothing (${driver})`, async () => {
     await using test = await migratedDatabase(driver);
     const { database } = test;
@@ -194,3 +240,16 @@ for (const driver of drivers) {
     assert.deepEqual(await found(database, "order = early"), [-400 * DAY_MS]);
   });
 }
+
+Deno.test("terms beyond what may be remembered are forgotten, the oldest first", () => {
+  const fresh = new FreshTerms(100);
+  const parts = (granule: number) => [{ granule, terms: new Int32Array(10) }];
+  for (const n of [1, 2, 3]) fresh.remember(BigInt(n), [{ signal: "logs", parts: parts(n) }]);
+  assert.deepEqual([...fresh.now().keys()], ["logs 2 2", "logs 3 3"]);
+  assert.equal(fresh.bytes, 80);
+  // In the database a transaction has the lower half of its id alone.
+  fresh.remember(2n ** 32n + 7n, [{ signal: "traces", parts: parts(4) }]);
+  assert.deepEqual([...fresh.now().keys()], ["logs 3 3", "traces 7 4"]);
+  fresh.forget(["logs 3 3", "traces 9 9"]);
+  assert.equal(fresh.bytes, 40);
+});

@@ -80,6 +80,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     [
       "postgres/migrate.ts",
       "postgres/partition_width.ts",
+      "postgres/fresh_terms.ts",
       "postgres/signing.ts",
       "postgres/partitions.ts",
       "postgres/ranges.ts",

@@ -10,6 +10,7 @@
 
 import type { Counts } from "../sink.ts";
 import type { Database, Row } from "./database.ts";
+import { FreshTerms, type SignalTerms } from "./fresh_terms.ts";
 import { type KnownGranule, signaturesOf, UNIT_TERMS, UNITS } from "./signature.ts";
 
 /** Bytes of terms that fill a signature, with some room for units that are not full. */
@@ -27,6 +28,9 @@ const VACUUM_EVERY = 4;
 /** Two at once would do the same work. */
 const SIGNING_LOCK = 0x51676e;
 
+const NONE = new FreshTerms();
+const NO_TERMS = new Int32Array();
+
 /** What every call takes. */
 interface Abortable {
   readonly signal?: AbortSignal;
@@ -38,12 +42,15 @@ export interface SignOptions extends Abortable {
   readonly termBytes?: number;
   /** Give back the room of terms that have become a signature. @default {true} */
   readonly vacuum?: boolean;
+  /** Terms that need not be read. Default: none. */
+  readonly fresh?: FreshTerms;
 }
 
 /** Signs in the background, as records are stored. */
 export class Signer {
   readonly #database: Database;
   readonly #signal: AbortSignal;
+  readonly #fresh = new FreshTerms();
   #records = 0;
   #isSigning = false;
   #notVacuumed = 0;
@@ -54,6 +61,11 @@ export class Signer {
     this.#signal = signal;
   }
 
+  /** Told what the rows of a transaction are found by. */
+  remember(transaction: bigint, signals: readonly SignalTerms[]): void {
+    this.#fresh.remember(transaction, signals);
+  }
+
   /** Told of records that were stored. */
   stored({ traces, logs }: Counts): void {
     this.#records += traces + logs;
@@ -61,7 +73,7 @@ export class Signer {
     this.#records = 0;
     this.#isSigning = true;
     const vacuum = this.#notVacuumed >= VACUUM_EVERY;
-    sign(this.#database, { signal: this.#signal, vacuum })
+    sign(this.#database, { signal: this.#signal, vacuum, fresh: this.#fresh })
       .then((made) => this.#notVacuumed = vacuum ? 0 : this.#notVacuumed + made)
       // `maintain` does the same, and says why it cannot; until then searches take longer.
       .catch(() => {})
@@ -78,12 +90,13 @@ export class Signer {
  */
 export async function sign(
   database: Database,
-  { termBytes = SIGNATURE_TERM_BYTES, vacuum = true, ...abort }: SignOptions = {},
+  options: SignOptions = {},
 ): Promise<number> {
+  const { termBytes = SIGNATURE_TERM_BYTES, vacuum = true, fresh = NONE, ...abort } = options;
   let made = 0;
   for (const { signal } of await worthSigning(database, termBytes, abort)) {
     for (;;) {
-      const count = await signOnce(database, signal, termBytes, abort);
+      const count = await signOnce(database, signal, termBytes, fresh, abort);
       made += count;
       if (count === 0) break;
       const left = await worthSigning(database, termBytes, abort);
@@ -113,9 +126,12 @@ async function signOnce(
   database: Database,
   signal: string,
   termBytes: number,
+  fresh: FreshTerms,
   abort: Abortable,
 ): Promise<number> {
-  return await database.transaction(async (transaction) => {
+  const known = fresh.now();
+  const taken = new Set<string>();
+  const made = await database.transaction(async (transaction) => {
     const [lock] = await transaction.query<{ mine: boolean }>(
       `select pg_try_advisory_xact_lock(${SIGNING_LOCK}) as mine`,
       [],
@@ -129,14 +145,16 @@ async function signOnce(
        )
        delete from otel_data.granule_terms g using fresh
        where g.ctid = fresh.place and fresh.before < $2::bigint
-       returning g.granule, g.terms, g.stored_on::text as stored_on,
+       returning g.granule, g.stored_on::text as stored_on,
+         concat_ws(' ', g.signal, g.xmin, g.granule) as key,
+         case when concat_ws(' ', g.signal, g.xmin, g.granule) = any($3::text[]) then null else g.terms end as terms,
          (extract(epoch from g.first) * 1000000)::bigint as first,
          (extract(epoch from g.last) * 1000000)::bigint as last`,
-      [signal, termBytes],
+      [signal, termBytes, [...known.keys()]],
       abort,
     );
     if (rows.length === 0) return 0;
-    const granules = rows.map(granuleOf);
+    const granules = rows.flatMap((row) => granulesOf(row, known, taken));
     const storedOn = rows.map((row) => String(row.stored_on)).reduce((a, b) => a > b ? a : b);
     const signatures = await signaturesOf(granules);
     for (const { units, sliceBytes, slices, first, last } of signatures) {
@@ -150,19 +168,36 @@ async function signOnce(
     }
     return signatures.length;
   }, abort);
+  fresh.forget(taken);
+  return made;
 }
 
-function granuleOf(row: Row): KnownGranule {
-  const bytes = row.terms as Uint8Array;
+/**
+ * The parts of a granule that a row tells of.
+ *
+ * @param known Terms that the row does not bring along.
+ * @param taken Keys of rows whose terms were taken, which gets this one: two rows may have one key,
+ * and then what is known is of both.
+ */
+function granulesOf(
+  row: Row,
+  known: ReadonlyMap<string, readonly Int32Array[]>,
+  taken: Set<string>,
+): KnownGranule[] {
+  const key = String(row.key);
+  const read = row.terms as Uint8Array | null;
+  const parts = read !== null ? [termsOf(read)] : taken.has(key) ? [NO_TERMS] : known.get(key)!;
+  taken.add(key);
+  const granule = Number(row.granule);
+  const [first, last] = [row.first as bigint, row.last as bigint];
+  return parts.map((terms) => ({ granule, first, last, terms }));
+}
+
+function termsOf(bytes: Uint8Array): Int32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const terms = new Int32Array(bytes.length >> 2);
   for (let n = 0; n < terms.length; n++) terms[n] = view.getInt32(n * 4);
-  return {
-    granule: Number(row.granule),
-    first: row.first as bigint,
-    last: row.last as bigint,
-    terms,
-  };
+  return terms;
 }
 
 /**

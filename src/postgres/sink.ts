@@ -50,21 +50,27 @@ export class PostgresSink {
   readonly #database: Database;
   readonly #partitions: Pick<Partitions, "ensureFor">;
   readonly #journalId: string;
+  readonly #onStored: (transaction: bigint, batch: Batch) => void;
   /** The database's position as far as this writer knows. */
   #at = 0n;
   /** Whether the database has ever been found to have some of the journal. */
   #known = false;
   #registered = false;
 
-  /** @param journalId A uuid that no other writer uses. */
+  /**
+   * @param journalId A uuid that no other writer uses.
+   * @param onStored Told of each batch that is committed, and of the id of its transaction.
+   */
   constructor(
     database: Database,
     partitions: Pick<Partitions, "ensureFor">,
     journalId: string,
+    onStored: (transaction: bigint, batch: Batch) => void = () => {},
   ) {
     this.#database = database;
     this.#partitions = partitions;
     this.#journalId = journalId;
+    this.#onStored = onStored;
   }
 
   /** The position as far as this writer knows: 0 at first, then what it found or moved it to. */
@@ -94,14 +100,15 @@ export class PostgresSink {
       );
     }
     await this.#prepare(batch, options);
-    await this.#database.transaction(async (transaction) => {
+    const id = await this.#database.transaction(async (transaction) => {
       onBegun?.();
       await copy(transaction, batch);
       await after;
-      await this.#move(transaction, batch, slice);
+      return await this.#move(transaction, batch, slice);
     }, options);
     this.#at = to;
     this.#known = true;
+    this.#onStored(id, batch);
   }
 
   /**
@@ -185,14 +192,15 @@ export class PostgresSink {
     this.#registered = true;
   }
 
-  async #move(transaction: Transaction, batch: Batch, { from, to }: Slice): Promise<void> {
+  /** @returns The id of the transaction. */
+  async #move(transaction: Transaction, batch: Batch, { from, to }: Slice): Promise<bigint> {
     const { traces, logs, metrics } = batch;
-    const moved = await transaction.query(
+    const [moved] = await transaction.query<{ id: bigint }>(
       `update otel_data.journal_position
        set at = $3, spans = spans + $4, logs = logs + $5, metric_points = metric_points + $6,
          replaced = replaced + $7, updated_at = now()
        where journal_id = $1 and at = $2
-       returning at`,
+       returning pg_current_xact_id()::text::bigint as id`,
       [
         this.#journalId,
         from,
@@ -203,7 +211,7 @@ export class PostgresSink {
         batch.replaced,
       ],
     );
-    if (moved.length === 1) return;
+    if (moved !== undefined) return moved.id;
     const [position] = await transaction.query<{ at: bigint }>(
       "select at from otel_data.journal_position where journal_id = $1 for update",
       [this.#journalId],

@@ -166,10 +166,16 @@ export class PostgresStore implements Sink, AsyncDisposable {
       const partitions = new Partitions(database, { width, retentionDays });
       await partitions.makeAhead({ signal });
       signal.throwIfAborted();
-      const sink = new DatabaseSink(new PostgresSink(database, partitions, journal.id), rows, {
+      const signer = new Signer(database, this.#closing.signal);
+      const slices = new PostgresSink(
+        database,
+        partitions,
+        journal.id,
+        (transaction, { signals }) => signer.remember(transaction, signals),
+      );
+      const sink = new DatabaseSink(slices, rows, {
         bodyOf: (request) => bodyOf(journal, request),
       });
-      const signer = new Signer(database, this.#closing.signal);
       this.#isOpen = true;
       return { database, partitions, sink, signer };
     } catch (error) {
