@@ -10,6 +10,7 @@ import { Dimensions } from "../src/postgres/dimensions.ts";
 import { Partitions } from "../src/postgres/partitions.ts";
 import { PostgresSink } from "../src/postgres/sink.ts";
 import { PreparedRows } from "../src/postgres/prepared_rows.ts";
+import type { BodyOf } from "../src/postgres/streams.ts";
 import { Transcoder } from "../src/postgres/transcode.ts";
 import type { Signal } from "../src/record.ts";
 import { drivers, migratedDatabase, type TestDriver } from "./postgres.ts";
@@ -21,7 +22,11 @@ const POISON = 7;
 interface Storage extends AsyncDisposable {
   readonly database: Database;
   /** Makes a sink of the journal with that id. */
-  sink(journalId: string): Sink;
+  sink(journalId: string, rows?: PreparedRows, bodyOf?: BodyOf): Sink;
+}
+
+function preparedRows(): PreparedRows {
+  return new PreparedRows(new Transcoder(new Dimensions()));
 }
 
 async function openStorage(driver: TestDriver): Promise<Storage> {
@@ -30,10 +35,11 @@ async function openStorage(driver: TestDriver): Promise<Storage> {
   const partitions = new Partitions(database, { width: "day", retentionDays: 30 });
   return {
     database,
-    sink: (journalId) =>
+    sink: (journalId, rows = preparedRows(), bodyOf) =>
       new DatabaseSink(
         new PostgresSink(database, partitions, journalId),
-        new PreparedRows(new Transcoder(new Dimensions())),
+        rows,
+        bodyOf === undefined ? {} : { bodyOf },
       ),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
@@ -146,6 +152,37 @@ for (const driver of drivers) {
       [[records[ids.indexOf(POISON)]!.position, 0]],
     );
     assert.equal((await spanIds(database)).length, 63);
+  });
+
+  test("a body is asked for where rows are not there, or were and the database refuses them", async ({ database, sink }) => {
+    await refuse(database, POISON);
+    const bodies = [[1], [2], [3, POISON], [4]].map((ids) => spans(ids));
+    const rows = preparedRows();
+    const records = journal(...bodies.map((body) => ["traces", body, 1] as const));
+    for (const [n, { position, arrivalUnixNano }] of records.entries()) {
+      const checked = rows.check("traces", bodies[n]!, arrivalUnixNano);
+      if (n !== 1) checked.keep(position);
+    }
+    const read = new Set<bigint>();
+    const to = sink(randomUUID(), rows, (position) => {
+      read.add(position);
+      return Promise.resolve(bodies[Number(position) / 100]!);
+    });
+    assert.deepEqual(records.map(({ position }) => to.knows!(position)), [true, false, true, true]);
+    const known = records.map(({ body: _, ...record }) => ({
+      ...record,
+      isKnown: true,
+      get body(): never {
+        throw new Error("it was not read");
+      },
+    }));
+    // The first alone, whose rows are there.
+    await deliver(to, known.slice(0, 1));
+    assert.deepEqual([...read], []);
+    const delivered = await deliver(to, known.slice(1));
+    assert.deepEqual(delivered.dead.map(({ position, index }) => [position, index]), [[200n, 1]]);
+    assert.deepEqual([...read].sort(), [100n, 200n, 300n]);
+    assert.deepEqual(await spanIds(database), [1, 2, 3, 4].map(spanId));
   });
 
   test("of records that are refused only together, as many as can be are stored", async ({ database, sink }) => {

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { type Journal, JournalFullError, JournalUnavailableError } from "../src/journal.ts";
+import {
+  type Journal,
+  JournalFullError,
+  type JournalRecord,
+  JournalUnavailableError,
+} from "../src/journal.ts";
 import { memoryJournal } from "../src/memory_journal.ts";
 import { Bench, textsOf } from "./journal_fixture.ts";
 
@@ -27,7 +32,47 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+/** All of a record but its body, which may not be there. */
+function about(record: JournalRecord): unknown {
+  const { position, next, signal, arrivalUnixNano, key, count, before } = record;
+  return { position, next, signal, arrivalUnixNano, key: [...key], count, before };
+}
+
 for (const { name, open } of KINDS) {
+  Deno.test(`a journal ${name} gives all of a record, but its body to those who know it`, async () => {
+    const bench = new Bench();
+    await using journal = await open(bench);
+    const texts = ["one", "two", "three", "four", "five"];
+    for (const text of texts) await bench.append(journal, text);
+    const whole = await journal.read(0n, ALL);
+    // Some that are known first, last, and between those that are not.
+    for (const known of [[0], [4], [0, 1], [1, 2], [0, 2, 4], [0, 1, 2, 3, 4]]) {
+      const positions = new Set(known.map((n) => whole[n]!.position));
+      const knows = (position: bigint) => positions.has(position);
+      for (const [from, { position }] of whole.entries()) {
+        const records = await journal.read(position, { ...ALL, knows });
+        assert.equal(records.length, texts.length - from);
+        for (const [n, record] of records.entries()) {
+          if (record.isKnown) {
+            assert.ok(knows(record.position));
+            assert.throws(() => record.body, /Cannot give the body of the record at/);
+          } else {
+            assert.deepEqual(record.body, whole[from + n]!.body);
+          }
+          assert.deepEqual(about(record), about(whole[from + n]!));
+        }
+      }
+    }
+    const two = { maxBytes: 1_000, maxRecords: 2, knows: () => true };
+    assert.deepEqual((await journal.read(0n, two)).map(({ position }) => position), [
+      whole[0]!.position,
+      whole[1]!.position,
+    ]);
+    // Bytes count, whether they are read or not.
+    const few = { maxBytes: 6, maxRecords: 9, knows: () => true };
+    assert.equal((await journal.read(0n, few)).length, 2);
+  });
+
   Deno.test(`a journal ${name} gives what was appended, in order, as it was`, async () => {
     const bench = new Bench();
     await using journal = await open(bench);

@@ -22,6 +22,33 @@ Deno.test("requests that arrive while a sync is under way share the next one", a
   assert(syncs <= 2, `${syncs} syncs`);
 });
 
+Deno.test("records that their reader knows are not read from files, older ones and those of before are", async () => {
+  const bench = new Bench();
+  const texts = Array.from({ length: 1_030 }, (_, n) => `${n}`);
+  const all = { maxBytes: 1 << 20, maxRecords: 2_000, knows: () => true };
+  {
+    await using journal = await bench.open();
+    await bench.appendAll(journal, texts);
+    const records = await journal.read(0n, all);
+    assert.deepEqual(
+      records.map(({ isKnown = false }) => isKnown),
+      texts.map((_, n) => n >= texts.length - 1_024),
+    );
+    let reads = 0;
+    bench.disk.fail = ({ op }) => {
+      if (op === "read") reads++;
+      return undefined;
+    };
+    assert.equal((await journal.read(records[6]!.position, all)).length, 1_024);
+    assert.equal(reads, 0);
+    assert.equal((await journal.read(records[5]!.position, all)).length, 1_025);
+    assert.notEqual(reads, 0);
+  }
+  await using again = await bench.open();
+  const records = await again.read(0n, all);
+  assert.deepEqual(records.map(({ body }) => new TextDecoder().decode(body)), texts);
+});
+
 Deno.test("a group that is too long is written in parts", async () => {
   const bench = new Bench();
   await using journal = await bench.open();

@@ -35,14 +35,18 @@ export interface DatabaseSinkOptions {
    * has one connection and gets one. Default 3.
    */
   readonly streams?: number;
-  /** Gives the body of a request that may have been read without it. Default: the one that it has. */
+  /** Reads the body of a request that was read without it. Default: there are none. */
   readonly bodyOf?: BodyOf;
 }
 
 const OPTIONS = z.strictObject({
   streams: z.int().min(1).max(8).default(3),
   bodyOf: z.custom<BodyOf>((given) => typeof given === "function")
-    .default((): BodyOf => ({ body }) => Promise.resolve(body)),
+    .default((): BodyOf => (position) =>
+      Promise.reject(
+        new TypeError(`Cannot read the record at ${position}: nobody was named who can`),
+      )
+    ),
 });
 
 /** One record of a request, as a request of its own. */
@@ -167,7 +171,7 @@ export class DatabaseSink implements Sink {
   /** A request that the database does not take as a whole. */
   async #apart(record: JournalRecord, signal: AbortSignal, bury: Bury): Promise<Delivered> {
     const parts: Part[] = [];
-    const whole = await this.#bodyOf(record);
+    const whole = record.isKnown ? await this.#bodyOf(record.position) : record.body;
     for (const [index, body] of splitRequest(record.signal, whole).entries()) {
       const part = { index, body };
       // Those that are invalid were rejected when the request came.
