@@ -18,9 +18,11 @@ export type SpanJson = z.output<typeof TRACE_TREE>["spans"][number];
 type Value = NonNullable<NonNullable<LogJson["record"]["body"]>>;
 type Attributes = LogJson["record"]["attributes"];
 
+/** As long as a time. */
+const NO_TIME = "no time                 ";
 const SEVERITIES = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 
-/** When a log record was: its own time, or when it was observed. Nanoseconds since 1970. */
+/** When a log record was: its own time, or when it was observed; 0 when it says neither. Nanoseconds since 1970. */
 export function timeOfLog({ record }: LogJson): bigint {
   return BigInt(record.timeUnixNano === "0" ? record.observedTimeUnixNano : record.timeUnixNano);
 }
@@ -45,7 +47,12 @@ export function eventLine(span: SpanJson, event: SpanJson["record"]["events"][nu
 }
 
 function line(time: bigint, severity: string, service: string, message: string): string {
-  const parts = [timeText(time), padded(printable(severity), 5), printable(service || "-")];
+  // A record that says no time is not from 1970.
+  const parts = [
+    time === 0n ? NO_TIME : timeText(time),
+    padded(printable(severity), 5),
+    printable(service || "-"),
+  ];
   return `${parts.join(" ")}  ${printable(message)}`;
 }
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readSettings } from "../src/collector_args.ts";
 import { durationText } from "../src/duration.ts";
+import { logLine } from "../src/log_line.ts";
 import type { LogRecord, Span } from "../src/record.ts";
 import {
   askDatabase,
@@ -223,6 +224,33 @@ for (const driver of drivers) {
     }
   });
 }
+
+Deno.test("a log record that says no time is not from 1970, but as old as when it was observed", () => {
+  const lineOf = (times: { timeUnixNano?: string; observedTimeUnixNano?: string }) =>
+    logLine({
+      record: {
+        timeUnixNano: "0",
+        observedTimeUnixNano: "0",
+        severityNumber: 9,
+        severityText: "",
+        eventName: "",
+        attributes: [],
+        droppedAttributesCount: 0,
+        flags: 0,
+        traceId: "",
+        spanId: "",
+        body: { stringValue: "up" },
+        ...times,
+      },
+      resource: { attributes: [], droppedAttributesCount: 0, entityRefs: [] },
+      scope: { name: "", version: "", attributes: [], droppedAttributesCount: 0 },
+      resourceSchemaUrl: "",
+      scopeSchemaUrl: "",
+    });
+  assert.equal(lineOf({}), "no time                  INFO  -  up");
+  assert.equal(lineOf({ timeUnixNano: "1000000" }), "1970-01-01T00:00:00.001Z INFO  -  up");
+  assert.equal(lineOf({ observedTimeUnixNano: "1000000" }), "1970-01-01T00:00:00.001Z INFO  -  up");
+});
 
 Deno.test("JSON lines hold what would move the cursor escaped, and mean the same", () => {
   const hostile = { text: "\x1b[31m\u009b\u202e\u2028\x7f\u{e0001}é🛒", n: "18446744073709551615" };
