@@ -136,6 +136,10 @@ export const TRACE_TREE = z.strictObject({
     isOrphan: z.boolean(),
   })),
   hasMoreSpans: z.boolean(),
+  cursor: z.string().optional().describe("For the spans that follow; absent when there are none"),
+  lateSpans: COUNT.describe(
+    "Spans that have come since the answer the cursor is from, and start before those it asks for",
+  ),
   logs: z.array(STORED_LOG),
   hasMoreLogs: z.boolean(),
   points: z.array(STORED_METRIC),

@@ -30,7 +30,7 @@ export const TRACE_PARAMETERS = TRACE_QUERY.extend({
  * Reads a trace. As OTLP it is whole or refused, as nothing in it could say that spans are left out.
  *
  * @returns Undefined when nothing is stored of it.
- * @throws {QueryError} An option is wrong, or OTLP is asked for and there are more than `maxSpans`.
+ * @throws {QueryError} An option is wrong, or OTLP is asked for with a cursor or of more than `maxSpans`.
  * @throws {QueryTimeoutError} It took too long.
  */
 export async function readTrace(
@@ -40,6 +40,9 @@ export async function readTrace(
 ): Promise<TraceTree | ExportRequests["traces"] | undefined> {
   const { format, ...query } = checked(TRACE_PARAMETERS, options);
   if (format === "tree") return await getTraceTree(database, query, read);
+  if (query.cursor !== undefined) {
+    throw new QueryError("cursor", query.cursor, "as OTLP a trace comes whole: leave it out");
+  }
   const tree = await getTraceTree(database, { ...query, maxLogs: 0, maxPoints: 0 }, read);
   if (tree?.hasMoreSpans) {
     throw new QueryError(

@@ -132,19 +132,22 @@ interface Partial {
   readonly range?: { readonly since: string; readonly until: string };
   readonly cursor?: string;
   readonly hasMoreSpans?: boolean;
+  readonly lateSpans?: number;
   readonly hasMoreLogs?: boolean;
 }
 
 /** What was read, for people, and how to get what was not. */
 function noteRest({ logs }: AskCommand, answer: Partial, output: Output): void {
-  const { range, cursor, hasMoreSpans, hasMoreLogs } = answer;
+  const { range, cursor, hasMoreSpans, lateSpans = 0, hasMoreLogs } = answer;
   if (range !== undefined && !output.json) {
     const [since, until] = [range.since, range.until].map((nanos) => timeText(BigInt(nanos)));
     output.note(`read what was from ${since} until ${until}`);
   }
-  if (cursor !== undefined) {
+  if (lateSpans > 0) output.note(`${lateSpans} spans have come since that start before these`);
+  if (hasMoreSpans) {
+    output.note(`there are more spans; say --max-spans, or for those alone --cursor ${cursor}`);
+  } else if (cursor !== undefined) {
     output.note(`there are more; the next page: --cursor ${cursor}`);
   }
-  if (hasMoreSpans) output.note("there are more spans; say --max-spans");
   if (hasMoreLogs && logs) output.note("there are more log records; say --max-logs");
 }

@@ -26,7 +26,13 @@ function span(n: number, parent: number, more: Record<string, unknown> = {}): un
   };
 }
 
-async function send(url: string, spans: readonly unknown[], logs: readonly unknown[] = []) {
+/** @param all How many spans there are once they are stored. */
+async function send(
+  url: string,
+  spans: readonly unknown[],
+  logs: readonly unknown[] = [],
+  all = spans.length,
+) {
   const resource = { attributes: [{ key: "service.name", value: text("shop") }] };
   const post = async (path: string, body: unknown) => {
     const response = await fetch(url + path, {
@@ -39,8 +45,8 @@ async function send(url: string, spans: readonly unknown[], logs: readonly unkno
   await post("/v1/logs", { resourceLogs: [{ resource, scopeLogs: [{ logRecords: logs }] }] });
   await post("/v1/traces", { resourceSpans: [{ resource, scopeSpans: [{ spans }] }] });
   while (true) {
-    const tree = await (await fetch(`${url}/api/traces/${TRACE}`)).json();
-    if (tree.spans?.length === spans.length && tree.logs.length === logs.length) return;
+    const tree = await (await fetch(`${url}/api/traces/${TRACE}?maxSpans=100000`)).json();
+    if (tree.spans?.length === all && tree.logs.length === logs.length) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -68,6 +74,31 @@ browserTest("a trace of 10,000 spans has few elements and shows its last span", 
     assert.ok(await page.locator("*").count() <= 1_500);
   });
 });
+
+browserTest(
+  "of a longer trace what follows is read, and what came before it is told",
+  async (open) => {
+    await withCollector(async ({ url }) => {
+      await send(url, Array.from({ length: 10_002 }, (_, at) => span(at + 1, at === 0 ? 0 : 1)));
+      const page = await open(`${url}/traces/${TRACE}`);
+      await page.getByText("The first 10,000 of ≥10,001 spans").waitFor();
+      const asked: URLSearchParams[] = [];
+      page.on("request", (request) => {
+        const { pathname, searchParams } = new URL(request.url());
+        if (pathname === `/api/traces/${TRACE}`) asked.push(searchParams);
+      });
+      await send(url, [span(30_000, 1, { name: "late" })], [], 10_003);
+      await page.getByRole("button", { name: "Load 10,000 more" }).click();
+      await page.locator("[role=treegrid][aria-rowcount='10002']").waitFor();
+      assert.equal(asked.length, 1);
+      assert.ok(asked[0]!.get("cursor"));
+      assert.equal(await row(page, "extra root").count(), 0);
+      await page.getByRole("button", { name: "1 new span" }).click();
+      await page.locator("[role=treegrid][aria-rowcount='10003']").waitFor();
+      await page.getByRole("button", { name: "1 new span" }).waitFor({ state: "detached" });
+    });
+  },
+);
 
 browserTest(
   "find, errors, folds and the chosen span stand in the address; what was sent is text",

@@ -178,10 +178,12 @@ for (const [driver, database] of stores) {
       assert.equal(tree.points.length, points.length);
     }
     assert.equal(await getTraceTree(database, { traceId: "0".repeat(31) + "1" }), undefined);
-    const [first] = [...Map.groupBy(SPANS, ({ record }) => record.traceId)]
+    const [first, own] = [...Map.groupBy(SPANS, ({ record }) => record.traceId)]
       .find(([, told]) => told.length > 3)!;
     const cut = (await getTraceTree(database, { traceId: first, maxSpans: 2 }))!;
     assert.deepEqual([cut.spans.length, cut.hasMoreSpans], [2, true]);
+    const rest = (await getTraceTree(database, { traceId: first, cursor: cut.cursor }))!;
+    assert.deepEqual([rest.spans.length, rest.hasMoreSpans], [own.length - 2, false]);
   });
 
   Deno.test(`a search of log records gives each once, newest first: ${driver}`, async () => {
@@ -260,6 +262,8 @@ for (const [driver, database] of stores) {
     );
     await assert.rejects(searchLogs(database, { traceId: "abc" }), refused("traceId"));
     await assert.rejects(getTraceTree(database, { traceId: "5b8e" }), refused("traceId"));
+    const { traceId } = page.traces[0]!;
+    await assert.rejects(getTraceTree(database, { traceId, cursor: foreign }), refused("cursor"));
     await assert.rejects(
       countLogs(database, { since: 0n, until: LAST, stepMs: 1 }),
       refused("stepMs"),

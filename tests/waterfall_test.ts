@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { textOf } from "../src/api_answers.ts";
-import { treeOf } from "../src/query/trace_tree.ts";
+import { treeOf } from "../src/query/span_tree.ts";
 import type { Span } from "../src/record.ts";
 import { widthOf } from "../src/text_width.ts";
 import { happenings, type TraceJson, waterfall } from "../src/waterfall.ts";
@@ -30,6 +30,7 @@ function traceOf(
     resourceSchemaUrl: "",
     scope: scope(),
     scopeSchemaUrl: "",
+    service,
   }));
   const last = parts.reduce((end, [, , , , to]) => Math.max(end, to), 0);
   return JSON.parse(textOf({
@@ -38,6 +39,7 @@ function traceOf(
     durationNs: BigInt(last) * MS,
     spans: treeOf(spans),
     hasMoreSpans: false,
+    lateSpans: 0,
     logs,
     hasMoreLogs: false,
     points: [],

@@ -145,6 +145,8 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "query/exemplars.ts",
       "query/trace_summaries.ts",
       "query/traces.ts",
+      "query/span_tree.ts",
+      "query/trace_spans.ts",
       "query/trace_tree.ts",
       "query/steps.ts",
       "query/logs.ts",

@@ -12,14 +12,14 @@ import {
   metricOf,
   SELECT_LOGS_OF_TRACE,
   SELECT_POINTS,
-  SELECT_SPANS_OF_TRACE,
-  spanOf,
   type Stored,
 } from "../postgres/stored.ts";
 import type { LogRecord, Metric, Span } from "../record.ts";
 import { TRACE_ID } from "./limits.ts";
 import { checked } from "./query_error.ts";
 import { reading, type ReadOptions } from "./reading.ts";
+import { treeOf, type TreePlace } from "./span_tree.ts";
+import { placeOf, spansOfTrace } from "./trace_spans.ts";
 import { around } from "./trace_summaries.ts";
 
 /** Which trace to read, and how much of it. */
@@ -32,6 +32,11 @@ export interface TraceQuery {
   readonly maxLogs?: number | undefined;
   /** How many points with exemplars at most, 0 to 1,000. @default {100} */
   readonly maxPoints?: number | undefined;
+  /**
+   * The {@linkcode TraceTree.cursor} of an answer about the same trace: the spans that follow those. They
+   * come without log records and points. The other options may be others.
+   */
+  readonly cursor?: string | undefined;
 }
 
 /** The options of {@linkcode getTraceTree}. */
@@ -46,20 +51,34 @@ export const TRACE_QUERY = z.object({
   maxPoints: z.int().min(0).max(1_000).default(100).describe(
     "How many points with exemplars of the trace at most, 0 to 1,000. Default: 100",
   ),
+  cursor: z.string().optional().describe(
+    "The spans that follow those of the answer this cursor came with, of the same trace and without " +
+      "log records and points. The other options may be others",
+  ),
 });
 
-/** A trace. */
+/** A trace, or a part of its spans. */
 export interface TraceTree {
   /** 32 hex digits. */
   readonly traceId: string;
-  /** Start of the first span, in nanoseconds since 1970; 0 when no span came with one. */
+  /** Start of the first of these spans, in nanoseconds since 1970; 0 when none came with one. */
   readonly startUnixNano: bigint;
   /** From there to the end of the last span, in nanoseconds. */
   readonly durationNs: bigint;
-  /** Its spans: each comes behind its parent, siblings by start. */
+  /**
+   * Its spans: each comes behind its parent, siblings by start. Those that a cursor asked for are a tree
+   * of their own, in which who has a parent among those before is an orphan.
+   */
   readonly spans: readonly TreeSpan[];
   /** Whether there are more spans. */
   readonly hasMoreSpans: boolean;
+  /** For the spans that follow; absent when there are none. */
+  readonly cursor?: string;
+  /**
+   * How many spans have come since the answer that the cursor is from, and start before those that it
+   * asks for. To have them, ask without a cursor. 0 without one.
+   */
+  readonly lateSpans: number;
   /** Log records that name the trace, by time. */
   readonly logs: readonly Stored<LogRecord>[];
   /** Whether there are more log records. */
@@ -72,15 +91,9 @@ export interface TraceTree {
 }
 
 /** A span in its tree. */
-export interface TreeSpan extends Stored<Span> {
+export interface TreeSpan extends Stored<Span>, TreePlace {
   /** Resource attribute `service.name`, empty for none. */
   readonly service: string;
-  /** 0 for a root. */
-  readonly depth: number;
-  /** Where its parent is among the spans. Undefined for a root. */
-  readonly parent: number | undefined;
-  /** Whether it names a parent that is not there, or stands in a circle that was cut before it. */
-  readonly isOrphan: boolean;
 }
 
 /**
@@ -107,15 +120,19 @@ export async function getTraceTree(
   query: TraceQuery,
   options: ReadOptions = {},
 ): Promise<TraceTree | undefined> {
-  const { traceId, maxSpans, maxLogs, maxPoints } = checked(TRACE_QUERY, query);
+  const { traceId, maxSpans, maxLogs, maxPoints, cursor } = checked(TRACE_QUERY, query);
+  const from = cursor === undefined ? undefined : placeOf(traceId, cursor);
   return await reading(database, options, async (reader) => {
-    const found = await ofTrace(reader, SELECT_SPANS_OF_TRACE, traceId, maxSpans, ", t.span_id");
-    const told = await ofTrace(reader, SELECT_LOGS_OF_TRACE, traceId, maxLogs);
-    if (found.rows.length === 0 && told.rows.length === 0 && !told.hasMore) return undefined;
-    const spans = treeOf(found.rows.map(spanOf));
+    const found = await spansOfTrace(reader, traceId, maxSpans, from);
+    const told = from === undefined ? await logsOf(reader, traceId, maxLogs) : NO_LOGS;
+    const isMissing = found.spans.length === 0 && told.rows.length === 0 && !told.hasMore;
+    if (isMissing && from === undefined) return undefined;
+    const spans = treeOf(
+      found.spans.map((span) => ({ ...span, service: serviceOf(span.resource.attributes) })),
+    );
     const { startUnixNano, endUnixNano } = extentOf(spans);
     const range = around({ since: startUnixNano, until: endUnixNano + 1n });
-    const points = startUnixNano === 0n || maxPoints === 0
+    const points = startUnixNano === 0n || maxPoints === 0 || from !== undefined
       ? []
       : await pointsOf(reader, traceId, range, maxPoints);
     return {
@@ -123,7 +140,9 @@ export async function getTraceTree(
       startUnixNano,
       durationNs: endUnixNano - startUnixNano,
       spans,
-      hasMoreSpans: found.hasMore,
+      hasMoreSpans: found.cursor !== undefined,
+      ...found.cursor !== undefined && { cursor: found.cursor },
+      lateSpans: found.lateSpans,
       logs: told.rows.map(logOf),
       hasMoreLogs: told.hasMore,
       points,
@@ -131,9 +150,11 @@ export async function getTraceTree(
   });
 }
 
-async function ofTrace(reader: Queryable, select: string, traceId: string, most: number, by = "") {
+const NO_LOGS = { rows: [], hasMore: false };
+
+async function logsOf(reader: Queryable, traceId: string, most: number) {
   const rows = await reader.query(
-    `${select} order by t.time, t.time_frac${by} limit $2::int`,
+    `${SELECT_LOGS_OF_TRACE} order by t.time, t.time_frac limit $2::int`,
     [traceId, most + 1],
   );
   return { rows: rows.slice(0, most), hasMore: rows.length > most };
@@ -170,62 +191,6 @@ function extentOf(spans: readonly Stored<Span>[]): {
     if (last > end) end = last;
   }
   return { startUnixNano: start, endUnixNano: end };
-}
-
-/**
- * Puts spans in the order of their tree. Each is there once: of several with one id the first is the
- * parent, a circle is cut before its first span.
- *
- * @param spans By start.
- */
-export function treeOf(spans: readonly Stored<Span>[]): TreeSpan[] {
-  const byId = new Map<string, Stored<Span>>();
-  for (const span of spans) {
-    if (!byId.has(span.record.spanId)) byId.set(span.record.spanId, span);
-  }
-  const children = new Map<Stored<Span>, Stored<Span>[]>();
-  const roots: Stored<Span>[] = [];
-  for (const span of spans) {
-    const parent = byId.get(span.record.parentSpanId);
-    const siblings = parent === undefined ? roots : children.get(parent);
-    if (siblings === undefined) children.set(parent!, [span]);
-    else siblings.push(span);
-  }
-  const tree: TreeSpan[] = [];
-  const placed = new Set<Stored<Span>>();
-  // No recursion: a trace may be as deep as it is long.
-  const place = (root: Stored<Span>) => {
-    const open = [{ span: root, depth: 0, parent: undefined as number | undefined }];
-    while (open.length > 0) {
-      const { span, depth, parent } = open.pop()!;
-      if (placed.has(span)) continue;
-      placed.add(span);
-      const isOrphan = parent === undefined && span.record.parentSpanId !== "";
-      const service = serviceOf(span.resource.attributes);
-      const at = tree.push({ ...span, service, depth, parent, isOrphan }) - 1;
-      for (const child of children.get(span)?.toReversed() ?? []) {
-        open.push({ span: child, depth: depth + 1, parent: at });
-      }
-    }
-  };
-  for (const root of roots) place(root);
-  // What no root leads to hangs on a circle.
-  for (const span of spans) {
-    if (placed.has(span)) continue;
-    const circle = circleAbove(span, (of) => byId.get(of.record.parentSpanId)!);
-    place(spans.find((one) => circle.has(one))!);
-  }
-  return tree;
-}
-
-/** The circle that one comes to who goes from parent to parent. */
-function circleAbove<T>(from: T, parentOf: (of: T) => T): Set<T> {
-  const passed = new Set<T>();
-  let at = from;
-  for (; !passed.has(at); at = parentOf(at)) passed.add(at);
-  const circle = new Set<T>();
-  for (; !circle.has(at); at = parentOf(at)) circle.add(at);
-  return circle;
 }
 
 /** The value of `service.name`, empty for none. */

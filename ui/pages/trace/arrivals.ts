@@ -21,7 +21,8 @@ const NONE: Arrivals = { spans: 0, logs: 0 };
 
 /**
  * Counts what has come since a trace was read, as long as that is recent and somebody looks. One of
- * which not all was read is not watched: what came could not be told from what was left out.
+ * which not all was read is not watched: what came could not be told from what was left out, unless it
+ * came between two parts.
  */
 export function useArrivals(
   tree: TraceTree | undefined,
@@ -29,7 +30,8 @@ export function useArrivals(
 ): ReadonlySignal<Arrivals> {
   const arrived = useSignal(NONE);
   useEffect(() => {
-    arrived.value = NONE;
+    // Those that came between its parts are known without a look.
+    arrived.value = { spans: tree?.lateSpans ?? 0, logs: 0 };
     if (tree === undefined || tree.hasMoreSpans || tree.hasMoreLogs) return;
     const stopping = new AbortController();
     watch(tree, load, stopping.signal, (now) => arrived.value = now).catch((error) => {
@@ -61,7 +63,7 @@ async function watch(
     });
     tookMs = performance.now() - askedMs;
     tell({
-      spans: latest.spans.length - tree.spans.length,
+      spans: Math.max(tree.lateSpans, latest.spans.length - tree.spans.length),
       logs: latest.logs.length - tree.logs.length,
     });
   }

@@ -1,9 +1,10 @@
-/** How much of a trace is read: what the address says, up to what the API gives at once. */
+/** How much of a trace is read: what the address says, up to what the page holds. */
 
 import { parameter } from "../../frame/location.ts";
 
-const SPANS = 10_000;
-/** The most spans that the API gives at once. */
+/** So many spans are read at first, and each time more. */
+export const SPANS = 10_000;
+/** The most spans that the page holds. */
 export const MAX_SPANS = 100_000;
 
 const LOGS = 1_000;

@@ -7,7 +7,7 @@ import { Copy } from "../../frame/copy.tsx";
 import { count, duration, time, utc } from "../../frame/format.ts";
 import { setParameters, withParameters } from "../../frame/location.ts";
 import type { Arrivals } from "./arrivals.ts";
-import { MAX_LOGS, MAX_SPANS, maxLogs, maxSpans } from "./trace_extent.ts";
+import { MAX_LOGS, MAX_SPANS, maxLogs, SPANS } from "./trace_extent.ts";
 import type { TraceView } from "./trace_view.ts";
 
 /** The head. */
@@ -51,21 +51,19 @@ export function TraceHead(
 function Spans({ tree }: { readonly tree: TraceTree }): JSX.Element {
   const read = tree.spans.length;
   if (!tree.hasMoreSpans) return <span>{plural(read, "span")}</span>;
-  const now = maxSpans();
-  // Twice as many: each time all are read anew.
-  const next = Math.min(MAX_SPANS, 2 * now);
+  const next = Math.min(MAX_SPANS, read + SPANS);
   return (
     <span class="warn">
-      The first {exact(read)} of ≥{exact(read + 1)} spans {now < MAX_SPANS
+      The first {exact(read)} of ≥{exact(read + 1)} spans {read < MAX_SPANS
         ? (
           <button
             type="button"
             onClick={() => setParameters({ spans: String(next) })}
           >
-            Load {exact(next - now)} more
+            Load {exact(next - read)} more
           </button>
         )
-        : "by time: no more are read at once"}
+        : "by time: the page shows no more"}
     </span>
   );
 }

@@ -1,13 +1,14 @@
 /** The page of one trace. */
 
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { useAnswer } from "../../frame/answer.ts";
 import type { TraceTree } from "../../frame/answers.ts";
-import { get } from "../../frame/api.ts";
 import { slotsOf } from "../../frame/colors.ts";
 import { Panel } from "../../frame/panel.tsx";
+import { refreshes } from "../../frame/range.ts";
 import { useArrivals } from "./arrivals.ts";
+import { TraceReading } from "./read_trace.ts";
 import { TraceLogs } from "./span_logs.tsx";
 import { maxLogs, maxSpans } from "./trace_extent.ts";
 import { TraceHead } from "./trace_head.tsx";
@@ -16,14 +17,21 @@ import { Waterfall } from "./waterfall.tsx";
 
 /** The page. */
 export function TracePage({ traceId }: { readonly traceId: string }): JSX.Element {
-  const extent = { maxSpans: maxSpans(), maxLogs: maxLogs() };
-  const load = (signal: AbortSignal) => get<TraceTree>(`/api/traces/${traceId}`, extent, signal);
-  const answer = useAnswer(`${traceId} ${extent.maxSpans} ${extent.maxLogs}`, load);
-  const arrived = useArrivals(answer.data.value, load);
+  const [spans, logs] = [maxSpans(), maxLogs()];
+  const key = `${traceId} ${logs} ${refreshes.value}`;
+  const begin = () => new TraceReading(traceId, logs);
+  const reading = useRef(begin());
+  useMemo(() => reading.current = begin(), [key]);
+  const answer = useAnswer(`${key} ${spans}`, (signal) => reading.current.upTo(spans, signal));
+  const arrived = useArrivals(answer.data.value, (signal) => begin().upTo(spans, signal));
+  const refresh = () => {
+    reading.current = begin();
+    answer.ask();
+  };
   return (
     <main class="page">
       <Panel answer={answer} label="Trace" class="grow" advice="It has many spans.">
-        {(tree) => <Trace tree={tree} arrived={arrived} refresh={() => answer.ask()} />}
+        {(tree) => <Trace tree={tree} arrived={arrived} refresh={refresh} />}
       </Panel>
     </main>
   );
