@@ -146,6 +146,9 @@ browserTest("a dead letter is looked at; what it says is shown as text", async (
   const details = page.getByRole("complementary", { name: "Details" });
   await details.getByText("payments.read").first().waitFor();
   await details.getByText(`${SPANS} spans`).waitFor();
+  // It scrolls, also for who has only keys.
+  await details.getByRole("group", { name: "Body" }).focus();
+  assert.deepEqual(await seriousFaults(page), []);
   await page.reload();
   await details.getByText("payments.read").first().waitFor();
   await page.keyboard.press("Escape");
@@ -217,6 +220,33 @@ browserTest("letters are not discarded without the typed word", async (open) => 
   await dialog.getByText("1 of 1 discarded.").waitFor();
   await dialog.getByRole("button", { name: "Close" }).click();
   await letterRow(page, "too old").waitFor({ state: "detached" });
+  assert.equal((await stats()).deadLetters.letters, 0);
+});
+
+browserTest("letters of one reason are one group, whatever is in them", async (open) => {
+  vendor.answer = () => new Response("no such tenant", { status: 400 });
+  await sendTraffic(collector.url, TRACES);
+  const log = { body: { stringValue: "order shipped" } };
+  const sent = await fetch(`${collector.url}/v1/logs`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [log] }] }] }),
+  });
+  assert.equal(sent.status, 200, await sent.text());
+  await letters(2);
+  const page = await open(`${collector.url}/pipeline`);
+  const row = letterRow(page, "no such tenant");
+  await row.filter({ hasText: `${SPANS} spans` }).filter({ hasText: "1 log record" }).waitFor();
+  assert.equal(await row.count(), 1);
+  vendor.answer = () => new Response();
+  await row.getByRole("button", { name: "Replay…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Replay dead letters" });
+  await dialog.getByText(`This gives 2 letters with ${SPANS} spans and 1 log record to vendor`)
+    .waitFor();
+  await dialog.getByRole("button", { name: "Replay 2" }).click();
+  await dialog.getByText("2 of 2 replayed.").waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await row.waitFor({ state: "detached" });
   assert.equal((await stats()).deadLetters.letters, 0);
 });
 

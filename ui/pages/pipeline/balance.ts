@@ -78,8 +78,13 @@ export function differenceAt(destination: Destination, signal: Signal): number {
  */
 export function differenceText(signal: Signal, difference: number): string {
   const number = Math.abs(difference);
-  const records = number === 1 ? RECORDS[signal].replace(/s$/, "") : RECORDS[signal];
   const verb = number === 1 ? "is" : "are";
   const what = difference > 0 ? "unaccounted for" : "counted twice";
-  return `${count(number)} ${records} ${verb} ${what}`;
+  return `${recordsText(signal, number)} ${verb} ${what}`;
+}
+
+/** So many records of a signal, in words. */
+export function recordsText(signal: Signal, number: number): string {
+  const records = number === 1 ? RECORDS[signal].replace(/s$/, "") : RECORDS[signal];
+  return `${count(number)} ${records}`;
 }

@@ -8,9 +8,15 @@ import { ago, bytes, count, time } from "../../frame/format.ts";
 import { setParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { type Column, Table } from "../../frame/table.tsx";
-import { RECORDS } from "./balance.ts";
 import { type Action, LetterAction } from "./letter_action.tsx";
-import { groupsOf, keyOf, type LetterGroup, type LetterList, LISTED } from "./letter_groups.ts";
+import {
+  groupsOf,
+  keyOf,
+  type LetterGroup,
+  type LetterList,
+  LISTED,
+  recordsIn,
+} from "./letter_groups.ts";
 
 /** The letters. */
 export function DeadLetters(
@@ -126,7 +132,7 @@ const COLUMNS: readonly Column<LetterGroup>[] = [
     name: "records",
     head: "Records",
     isNumber: true,
-    cell: ({ records, signal }) => `${count(records)} ${RECORDS[signal]}`,
+    cell: ({ letters }) => recordsIn(letters).map((text) => <div key={text}>{text}</div>),
     by: ({ records }) => records,
   },
   {

@@ -8,11 +8,19 @@ import { ApiError } from "../../frame/api.ts";
 import { Dialog } from "../../frame/dialog.tsx";
 import { count } from "../../frame/format.ts";
 import { ErrorNotice, Panel } from "../../frame/panel.tsx";
-import { RECORDS } from "./balance.ts";
-import { ask, keyOf, type LetterHead, lettersOf, type Likeness } from "./letter_groups.ts";
+import {
+  ask,
+  keyOf,
+  type LetterHead,
+  lettersOf,
+  type Likeness,
+  recordsIn,
+} from "./letter_groups.ts";
 
 /** What is done. */
 export type Action = "replay" | "discard";
+
+const AND = new Intl.ListFormat("en");
 
 /** What has to be typed. */
 const WORD = "discard";
@@ -53,11 +61,10 @@ export function LetterAction(
       <h2>{title}</h2>
       <Panel answer={letters} label={title}>
         {(list) => {
-          const records = list.reduce((sum, one) => sum + one.count, 0);
           const now = progress.value;
           const what = `${count(list.length)} ${list.length === 1 ? "letter" : "letters"} with ${
-            count(records)
-          } ${RECORDS[group.signal]}`;
+            AND.format(recordsIn(list))
+          }`;
           if (now !== undefined) {
             return <Told action={action} of={list.length} progress={now} close={close} />;
           }

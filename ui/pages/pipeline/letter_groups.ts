@@ -1,7 +1,7 @@
-/** Dead letters that have the same destination, signal and reason are dealt with together. */
+/** Dead letters that have the same destination and reason are dealt with together. */
 
 import { post } from "../../frame/api.ts";
-import type { Signal } from "./balance.ts";
+import { recordsText, type Signal, SIGNALS } from "./balance.ts";
 
 /** A letter without its body, as the API tells it. */
 export interface LetterHead {
@@ -26,7 +26,7 @@ export interface LetterList {
 }
 
 /** What letters of a group have in common. */
-export type Likeness = Pick<LetterHead, "destination" | "signal" | "reason">;
+export type Likeness = Pick<LetterHead, "destination" | "reason">;
 
 /** Letters that are alike. */
 export interface LetterGroup extends Likeness {
@@ -52,12 +52,12 @@ export async function listLetters(signal: AbortSignal): Promise<LetterList> {
 
 /** All letters of a group, as of now. */
 export async function lettersOf(
-  { destination, signal, reason }: Likeness,
-  abort: AbortSignal,
+  { destination, reason }: Likeness,
+  signal: AbortSignal,
 ): Promise<LetterHead[]> {
   // The API looks for a part of the reason.
-  const filter = { destination, signal, ...reason === "" ? {} : { reason }, limit: MOST };
-  const { letters }: LetterList = await (await ask({ action: "list", filter }, abort)).json();
+  const filter = { destination, ...reason === "" ? {} : { reason }, limit: MOST };
+  const { letters }: LetterList = await (await ask({ action: "list", filter }, signal)).json();
   return letters.filter((letter) => letter.reason === reason);
 }
 
@@ -67,19 +67,26 @@ export async function ask(command: unknown, signal?: AbortSignal): Promise<Respo
 }
 
 /** A text that is the same for letters that are alike. */
-export function keyOf({ destination, signal, reason }: Likeness): string {
-  return JSON.stringify([destination, signal, reason]);
+export function keyOf({ destination, reason }: Likeness): string {
+  return JSON.stringify([destination, reason]);
 }
 
-/** Letters by what they have in common, in the order of destinations, signals and reasons. */
+/** What is in letters: so many records of each signal, in words. */
+export function recordsIn(letters: readonly LetterHead[]): string[] {
+  return SIGNALS.map((signal) => ({
+    signal,
+    number: letters.reduce((sum, one) => one.signal === signal ? sum + one.count : sum, 0),
+  })).filter(({ number }) => number > 0).map(({ signal, number }) => recordsText(signal, number));
+}
+
+/** Letters by what they have in common, in the order of destinations and reasons. */
 export function groupsOf(letters: readonly LetterHead[]): LetterGroup[] {
   const groups = Map.groupBy(letters, keyOf);
   return [...groups].toSorted(([a], [b]) => a < b ? -1 : 1).map(([, alike]) => {
-    const { destination, signal, reason } = alike[0]!;
+    const { destination, reason } = alike[0]!;
     const arrivals = alike.map(({ arrivalUnixNano }) => BigInt(arrivalUnixNano));
     return {
       destination,
-      signal,
       reason,
       letters: alike,
       records: alike.reduce((sum, { count }) => sum + count, 0),

@@ -8,7 +8,7 @@ import { bytes, time } from "../../frame/format.ts";
 import { setParameters } from "../../frame/location.ts";
 import { Panel } from "../../frame/panel.tsx";
 import { nanosOf } from "../../frame/range.ts";
-import { RECORDS } from "./balance.ts";
+import { recordsText } from "./balance.ts";
 import { ask, type LetterHead } from "./letter_groups.ts";
 
 /** Of a body. */
@@ -36,7 +36,7 @@ export function LetterSample({ name }: { readonly name: string }): JSX.Element {
                 {Object.entries({
                   Destination: head.destination,
                   Reason: head.reason || "(it said nothing)",
-                  Records: `${head.count} ${RECORDS[head.signal]}`,
+                  Records: recordsText(head.signal, head.count),
                   Arrived: time(head.arrivalUnixNano, 9),
                   Refused: time(nanosOf(head.diedAtMs)),
                   Attempts: head.attempts,
@@ -59,7 +59,7 @@ export function LetterSample({ name }: { readonly name: string }): JSX.Element {
                 ? `, of the first ${bytes(SHOWN_BYTES)}`
                 : ""}:
             </p>
-            <pre>{textIn(body)}</pre>
+            <pre tabIndex={0} role="group" aria-label="Body">{textIn(body)}</pre>
           </>
         )}
       </Panel>
