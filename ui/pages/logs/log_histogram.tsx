@@ -130,7 +130,7 @@ function Bars({ counts }: { readonly counts: LogCounts }): JSX.Element {
               <tr>
                 <th scope="col">From</th>
                 <th scope="col">Records</th>
-                <th />
+                <td />
               </tr>
             </thead>
             <tbody>

@@ -8,7 +8,7 @@ import type { WaterfallSpan } from "./span_tree.ts";
 import { strokes, UNITS } from "./strokes.ts";
 import { clockText, clockWords, rootWords } from "./words.ts";
 
-/** Deeper spans say how deep they are. */
+/** Deeper spans say how deep they are. So many levels take 40% of the tree at most: names have room. */
 const MAX_INDENT = 16;
 
 /** Properties of {@linkcode SpanRow}. */
@@ -44,7 +44,7 @@ export function SpanRow(props: SpanRowProps): JSX.Element {
   const name = span.record.name || "no name";
   return (
     <div
-      class={slot.repeats ? "span-row hatched" : "span-row"}
+      class="span-row"
       role="row"
       aria-level={depth + 1}
       aria-expanded={below > 0 ? !isFolded : undefined}
@@ -62,7 +62,7 @@ export function SpanRow(props: SpanRowProps): JSX.Element {
         class="span-name"
         role="gridcell"
         title={`${service}: ${name}`}
-        style={{ paddingLeft: `${indent * 12}px` }}
+        style={{ paddingLeft: `min(${indent * 12}px, ${indent * 2.5}%)` }}
       >
         {below > 0 && (
           <button

@@ -30,6 +30,7 @@ export function TracePage({ traceId }: { readonly traceId: string }): JSX.Elemen
   };
   return (
     <main class="page">
+      {answer.data.value === undefined && <h1 class="hidden">Trace</h1>}
       <Panel answer={answer} label="Trace" class="grow" advice="It has many spans.">
         {(tree) => <Trace tree={tree} arrived={arrived} refresh={refresh} />}
       </Panel>
