@@ -46,7 +46,8 @@ browserTest("times of a trace stand apart, and deep spans have their names", asy
         await page.goto(`${url}/traces/${TRACE_ID}${part}`);
         await page.locator(".span-rows [role=row]").nth(DEPTH - 1).waitFor();
         const ticks = await boxes(page, ".span-tick");
-        assert.ok(ticks.length >= 1);
+        // One alone says no more than where it begins.
+        assert.ok(ticks.length >= (part === "" ? 2 : 1), `${width} ${part}`);
         for (const [at, { left }] of ticks.slice(1).entries()) {
           // Each begins with 4 px of its own.
           const { right } = ticks[at]!;
@@ -97,3 +98,42 @@ browserTest(
     });
   },
 );
+
+browserTest("a value alone is a dot, however narrow the chart is", async (open) => {
+  await withCollector(async ({ url }) => {
+    const point = {
+      timeUnixNano: String(BigInt(Date.now() - 600_000) * 1_000_000n),
+      asDouble: 5e8,
+    };
+    const metrics = [{ name: "memory", unit: "By", gauge: { dataPoints: [point] } }];
+    const sent = await fetch(`${url}/v1/metrics`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }),
+    });
+    assert.equal(sent.status, 200, await sent.text());
+    while ((await (await fetch(`${url}/api/metrics`)).json()).metrics.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    for (const width of [320, 1280]) {
+      const path = "/charts?metric=memory&type=gauge&unit=By";
+      const page = await open(url + path, { viewport: { width, height: 800 } });
+      await page.getByRole("group", { name: "Values of the series" }).waitFor();
+      // Within its axes all else is of one grey or another.
+      const coloured = await page.evaluate<number>(`(() => {
+        const canvas = document.querySelector(".chart canvas");
+        const over = document.querySelector(".chart .u-over");
+        const { data } = canvas.getContext("2d").getImageData(
+          over.offsetLeft, over.offsetTop, over.offsetWidth, over.offsetHeight);
+        let coloured = 0;
+        for (let at = 0; at < data.length; at += 4) {
+          const [red, green, blue, opacity] = data.slice(at, at + 4);
+          const spread = Math.max(red, green, blue) - Math.min(red, green, blue);
+          if (opacity > 0 && spread > 25) coloured++;
+        }
+        return coloured;
+      })()`);
+      assert.ok(coloured >= 4, `${width}: ${coloured}`);
+    }
+  });
+});

@@ -18,7 +18,7 @@ import type { LogRecord, Metric, Span } from "../record.ts";
 import { TRACE_ID } from "./limits.ts";
 import { checked } from "./query_error.ts";
 import { reading, type ReadOptions } from "./reading.ts";
-import { treeOf, type TreePlace } from "./span_tree.ts";
+import { treeOf } from "./span_tree.ts";
 import { placeOf, spansOfTrace } from "./trace_spans.ts";
 import { around } from "./trace_summaries.ts";
 
@@ -91,9 +91,15 @@ export interface TraceTree {
 }
 
 /** A span in its tree. */
-export interface TreeSpan extends Stored<Span>, TreePlace {
+export interface TreeSpan extends Stored<Span> {
   /** Resource attribute `service.name`, empty for none. */
   readonly service: string;
+  /** 0 for a root. */
+  readonly depth: number;
+  /** Where its parent is among the spans. Undefined for a root. */
+  readonly parent: number | undefined;
+  /** Whether it names a parent that is not there, or stands in a circle that was cut before it. */
+  readonly isOrphan: boolean;
 }
 
 /**

@@ -13,6 +13,7 @@ const FONT = "11px system-ui, sans-serif";
 const DAY_S = 86_400;
 /** Points that are less far apart are joined: programs send theirs every minute. */
 const JOINED_S = 150;
+const BINARY_STEPS = Array.from({ length: 1_024 }, (_, n) => 2 ** (n - 64));
 
 /** A line. */
 export interface ChartLine {
@@ -45,6 +46,8 @@ export interface ChartProps {
   readonly lines: readonly ChartLine[];
   readonly marks: readonly ChartMark[];
   readonly axisText: (value: number) => string;
+  /** Whether powers of two are the round values of the axis. */
+  readonly isBinary: boolean;
   /** Pixels. */
   readonly height: number;
   readonly zoom: (since: number, until: number) => void;
@@ -113,7 +116,7 @@ function finite(value: number | null): number | null {
 }
 
 function optionsOf(
-  { lines, since, until, height, axisText, zoom, point }: ChartProps,
+  { lines, since, until, height, axisText, isBinary, zoom, point }: ChartProps,
   width: number,
   drawn: (plot: uPlot) => void,
 ): uPlot.Options {
@@ -127,14 +130,19 @@ function optionsOf(
     width,
     height,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: {
       x: { time: true, range: () => [since, until] },
       y: { range: (_, low, high) => rangeOfValues(low, high) },
     },
     axes: [
       { ...axis, values: (_, splits, __, ___, step) => splits.map((at) => timeText(at, step)) },
-      { ...axis, size: AXIS_PIXELS, values: (_, splits) => splits.map(axisText) },
+      {
+        ...axis,
+        size: AXIS_PIXELS,
+        values: (_, splits) => splits.map(axisText),
+        ...isBinary && { incrs: BINARY_STEPS },
+      },
     ],
     series: [
       {},
@@ -143,7 +151,7 @@ function optionsOf(
         stroke: color(name),
         width: 1.5,
         dash: [...dash],
-        points: { size: 4, fill: color(name) },
+        points: { size: 4, fill: color(name), filter: alone },
         gaps: (plot: uPlot, _: number, __: number, ___: number, gaps: uPlot.Series.Gaps) => {
           const joined = JOINED_S * plot.bbox.width / (until - since);
           return gaps.filter(([from, to]) => to - from > joined);
@@ -160,6 +168,17 @@ function optionsOf(
       draw: [drawn],
     },
   };
+}
+
+/** Which values are dots where those have no room: the ones that are in no line. */
+function alone(plot: uPlot, line: number, areAllShown: boolean): number[] | null {
+  if (areAllShown) return null;
+  const [times, values] = [plot.data[0], plot.data[line]!];
+  const known = [...values.keys()].filter((at) => values[at] != null);
+  const areJoined = (at?: number, next?: number) =>
+    at !== undefined && next !== undefined &&
+    (next - at === 1 || times[next]! - times[at]! <= JOINED_S);
+  return known.filter((at, n) => !areJoined(known[n - 1], at) && !areJoined(at, known[n + 1]));
 }
 
 /** From zero, unless there are negative values; never empty. */

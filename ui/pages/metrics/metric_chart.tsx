@@ -93,6 +93,7 @@ function Lines(
         marks={marks}
         height={HEIGHT}
         axisText={axisText(largest, kind)}
+        isBinary={kind.unit === "By"}
         zoom={(since, until) =>
           zoomTo({ since: nanosOf(since * 1000), until: nanosOf(until * 1000) })}
         point={(index) => pointed.value = index}

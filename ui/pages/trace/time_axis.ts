@@ -46,6 +46,40 @@ export function ticks({ fromNs, toNs }: Stretch, about: number): Tick[] {
   return found;
 }
 
+/** So many times there are, about, where they have room. */
+const MOST_TICKS = 5;
+/** Of a label: a character, and what is left free around it. */
+const CHARACTER_PIXELS = 7;
+const FREE_PIXELS = 8;
+
+/**
+ * The round times within a stretch whose labels have room beside each other.
+ *
+ * @param width Pixels of the stretch; 0 when that is not known.
+ *
+ * @example Fewer in a narrow window
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const labels = (width: number) => ticksWithin({ fromNs: 0, toNs: 4e8 }, width).map(({ label }) => label);
+ * assert.deepEqual(labels(600), ["0", "100ms", "200ms", "300ms", "400ms"]);
+ * assert.deepEqual(labels(120), ["0", "200ms", "400ms"]);
+ * ```
+ */
+export function ticksWithin(shown: Stretch, width: number): Tick[] {
+  const pixels = width / (shown.toNs - shown.fromNs);
+  for (let about = MOST_TICKS; about > 0; about--) {
+    const found = ticks(shown, about);
+    const [first, second] = found;
+    const longest = Math.max(...found.map(({ label }) => label.length));
+    if (
+      width === 0 || first === undefined || second === undefined ||
+      (second.ns - first.ns) * pixels >= longest * CHARACTER_PIXELS + FREE_PIXELS
+    ) return found;
+  }
+  return ticks(shown, 1).slice(0, 1);
+}
+
 /** The next 1, 2 or 5; of minutes and seconds also those that make up an hour or a minute. */
 function roundStep(value: number, unit: string): number {
   const power = 10 ** Math.floor(Math.log10(value));

@@ -1,5 +1,6 @@
 /** The spans of a trace as a tree beside their bars, and what is chosen of it. */
 
+import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { TraceTree } from "../../frame/answers.ts";
@@ -35,6 +36,7 @@ export function Waterfall(
 ): JSX.Element {
   const { spans, visible, shown, at, focus, folds } = view;
   const actions = useMemo(() => actionsOn(view), [view]);
+  const laneWidth = useSignal(0);
   const last = useRef(-1);
   if (at >= 0) last.current = at;
   const row = rowAt(view, last.current);
@@ -71,7 +73,7 @@ export function Waterfall(
           ? <p class="notice grow">No span matches what is looked for.</p>
           : (
             <div class="span-table">
-              <Grid shown={shown} />
+              <Grid shown={shown} laneWidth={laneWidth} />
               <Rows
                 scroller={table}
                 class="span-rows"
@@ -81,7 +83,7 @@ export function Waterfall(
                 height={ROW_HEIGHT}
                 active={row}
                 rowKey={(index) => spans[visible[index]!]!.key}
-                head={<WaterfallHead shown={shown} width={treeWidth} />}
+                head={<WaterfallHead shown={shown} width={treeWidth} laneWidth={laneWidth} />}
                 row={(index) => {
                   const made = rowsMade.get(index);
                   if (made !== undefined) return made;

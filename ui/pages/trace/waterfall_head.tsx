@@ -2,23 +2,32 @@
 
 import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Stretch } from "./critical_path.ts";
-import { ticks } from "./time_axis.ts";
+import { ticksWithin } from "./time_axis.ts";
 
 const MIN = 15;
 const MAX = 75;
 const STEP = 5;
-/** So many times there are, about. */
-const TICKS = 5;
 
 /** The head. */
 export function WaterfallHead(
-  { shown, width }: {
+  { shown, width, laneWidth }: {
     readonly shown: Stretch;
     /** Of the tree, in percent. */
     readonly width: Signal<number>;
+    /** Is told how wide the bars may be, in pixels. */
+    readonly laneWidth: Signal<number>;
   },
 ): JSX.Element {
+  const lane = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => {
+    const measure = () => laneWidth.value = lane.current!.clientWidth;
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(lane.current!);
+    return () => observer.disconnect();
+  }, []);
   const resize = (to: number) => width.value = Math.round(Math.max(MIN, Math.min(MAX, to)));
   const drag = (event: PointerEvent) => {
     // Else the browser would select and drag what is behind it.
@@ -36,8 +45,8 @@ export function WaterfallHead(
   return (
     <div class="span-row span-head">
       <span aria-hidden="true">Service and operation</span>
-      <span class="span-lane" aria-hidden="true">
-        {ticks(shown, TICKS).map(({ ns, label }) => (
+      <span ref={lane} class="span-lane" aria-hidden="true">
+        {ticksWithin(shown, laneWidth.value).map(({ ns, label }) => (
           <span
             key={ns}
             class="span-tick"
@@ -70,12 +79,14 @@ export function WaterfallHead(
 }
 
 /** Lines behind all rows, at those times. */
-export function Grid({ shown }: { readonly shown: Stretch }): JSX.Element {
+export function Grid(
+  { shown, laneWidth }: { readonly shown: Stretch; readonly laneWidth: Signal<number> },
+): JSX.Element {
   const lengthNs = shown.toNs - shown.fromNs;
   return (
     <div class="span-grid" aria-hidden="true">
       <span class="span-lane">
-        {ticks(shown, TICKS).map(({ ns }) => (
+        {ticksWithin(shown, laneWidth.value).map(({ ns }) => (
           <i key={ns} style={{ left: `${(ns - shown.fromNs) / lengthNs * 100}%` }} />
         ))}
       </span>
