@@ -32,12 +32,19 @@ export async function* decompress(
 ): AsyncGenerator<Uint8Array> {
   try {
     if (encoding === "gzip") yield* createGunzip().end(bytes);
-    else if (encoding === "deflate") yield* createInflate().end(bytes);
+    else if (encoding === "deflate") yield* inflate(bytes);
     else yield* unzstd(bytes);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RequestError(400, `Cannot decompress the body: ${reason}`, { cause: error });
   }
+}
+
+async function* inflate(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  const stream = createInflate();
+  yield* stream.end(bytes);
+  // Of what comes behind its end it says nothing.
+  if (stream.bytesWritten < bytes.length) throw new Error("something follows its end");
 }
 
 /** Deno's decompressor ends after the first frame, and takes one that is cut for a whole one. */

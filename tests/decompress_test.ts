@@ -82,6 +82,16 @@ Deno.test("zstd of several frames is read whole, and with something else behind 
   }
 });
 
+Deno.test("deflate with something behind it is refused", async () => {
+  const whole = compressors.deflate(mixed(1000));
+  for (const end of [Uint8Array.of(0), whole]) {
+    await assert.rejects(decompressed(Buffer.concat([whole, end]), "deflate"), {
+      status: 400,
+      message: "Cannot decompress the body: something follows its end",
+    });
+  }
+});
+
 Deno.test("what is not in the coding it names is refused", async () => {
   for (const coding of codings) {
     for (const other of codings) {
