@@ -96,6 +96,11 @@ const MIN_SECRET = 6;
 /** Headers that say what the body is: not for the user to set. */
 const OURS: ReadonlySet<string> = new Set(["content-type", "content-encoding", "content-length"]);
 
+/** What runtimes say of bytes that are no answer of HTTP/1.1. */
+const NO_HTTP = /invalid HTTP version/i;
+const NO_HTTP_ADVICE = "what answers does not speak HTTP/1.1; if that is the port for gRPC, give " +
+  "the one for OTLP over HTTP";
+
 const OPTIONS = z.strictObject({
   url: z.string(),
   headers: z.record(z.string(), z.string()).default({}),
@@ -233,9 +238,10 @@ export class Destination {
     const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
     // The runtime says what it was about in the cause, if it gives one.
     const said = this.#clean(cause instanceof Error ? cause.message : message);
+    const advice = NO_HTTP.test(said) ? ` (${NO_HTTP_ADVICE})` : "";
     // A copy: the original holds the URL with its query.
     const copy = Object.assign(new Error(this.#clean(message)), { name });
-    return new ForwardError(`Cannot forward to ${this.name}: ${said}`, { cause: copy });
+    return new ForwardError(`Cannot forward to ${this.name}: ${said}${advice}`, { cause: copy });
   }
 
   /** One line, not too long, without what is secret. */

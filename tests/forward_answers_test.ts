@@ -36,6 +36,21 @@ Deno.test("forward comes back later when there was no answer", async () => {
   }
 });
 
+Deno.test("forward to a port for gRPC says what may be wrong", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const answered = listener.accept().then(async (connection) => {
+    const settings = Uint8Array.fromHex("000006040000000000" + "000500004000");
+    await connection.write(settings);
+    return connection;
+  });
+  const sink = new ForwardSink({ url: `http://127.0.0.1:${listener.addr.port}` });
+  await assert.rejects(
+    sink.deliver(records("t1"), never),
+    /: .*\(what answers does not speak HTTP\/1\.1; if that is the port for gRPC, give the one for/,
+  );
+  (await answered).close();
+});
+
 Deno.test("forward comes back later when nobody listens or the name is unknown", async () => {
   const server = await misbehavingServer();
   const { url } = server;
