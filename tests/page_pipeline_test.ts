@@ -239,7 +239,7 @@ browserTest("letters of one reason are one group, whatever is in them", async (o
   await row.filter({ hasText: `${SPANS} spans` }).filter({ hasText: "1 log record" }).waitFor();
   assert.equal(await row.count(), 1);
   vendor.answer = () => new Response();
-  await row.getByRole("button", { name: "Replay…" }).click();
+  await page.getByRole("button", { name: /^Replay… vendor: .*no such tenant$/ }).click();
   const dialog = page.getByRole("dialog", { name: "Replay dead letters" });
   await dialog.getByText(`This gives 2 letters with ${SPANS} spans and 1 log record to vendor`)
     .waitFor();

@@ -81,18 +81,35 @@ function Groups(
       name: "actions",
       head: <span class="hidden">Actions</span>,
       class: "actions",
-      cell: (group) => (
-        <>
-          <button
-            type="button"
-            onClick={() => setParameters({ letter: group.letters[0]!.name })}
-          >
-            Sample
-          </button>
-          <button type="button" onClick={() => act(group, "replay")}>Replay…</button>
-          <button type="button" onClick={() => act(group, "discard")}>Discard…</button>
-        </>
-      ),
+      cell: (group) => {
+        // Without it, who hears the buttons alone does not know what each is for.
+        const name = (what: string) => `${what} ${group.destination}: ${group.reason}`;
+        return (
+          <>
+            <button
+              type="button"
+              aria-label={name("Sample")}
+              onClick={() => setParameters({ letter: group.letters[0]!.name })}
+            >
+              Sample
+            </button>
+            <button
+              type="button"
+              aria-label={name("Replay…")}
+              onClick={() => act(group, "replay")}
+            >
+              Replay…
+            </button>
+            <button
+              type="button"
+              aria-label={name("Discard…")}
+              onClick={() => act(group, "discard")}
+            >
+              Discard…
+            </button>
+          </>
+        );
+      },
     },
   ];
   return (
