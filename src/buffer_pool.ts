@@ -19,7 +19,7 @@ const LARGEST = 4 << 20;
  * const buffer = pool.take(100_000);
  * assert.equal(buffer.length, 131_072);
  * pool.give(buffer);
- * assert.equal(pool.take(70_000), buffer);
+ * assert.equal(pool.take(110_000), buffer);
  * ```
  */
 export class BufferPool {
@@ -40,7 +40,8 @@ export class BufferPool {
 
   /**
    * A buffer of at least `size` bytes, which may hold anything. Its length is a power of two from
-   * 64 KiB to 4 MiB; a larger one has the size that was asked for, and is not kept.
+   * 64 KiB to 4 MiB, or halfway between two; a larger one has the size that was asked for, and is not
+   * kept.
    */
   take(size: number): Uint8Array<ArrayBuffer> {
     const length = lengthFor(size);
@@ -65,5 +66,6 @@ function lengthFor(size: number): number {
   if (size > LARGEST) return size;
   let length = SMALLEST;
   while (length < size) length *= 2;
-  return length;
+  const halfway = length / 4 * 3;
+  return halfway >= size && halfway > SMALLEST ? halfway : length;
 }

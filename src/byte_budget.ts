@@ -87,6 +87,16 @@ export class ByteBudget {
   }
 
   /**
+   * Gives `bytes` if they are free and nobody waits.
+   *
+   * @returns The bytes, to be given back by disposing of it; undefined when somebody has to wait.
+   */
+  tryReserve(bytes: number): ByteLease | undefined {
+    const isFree = bytes >= 0 && this.#waiters.size === 0 && this.#used + bytes <= this.#limit;
+    return isFree ? this.#lease(bytes) : undefined;
+  }
+
+  /**
    * Waits until `bytes` are free and everybody who came before has got theirs.
    *
    * @param bytes How many; at most the limit.
@@ -102,7 +112,8 @@ export class ByteBudget {
         `Cannot reserve bytes: must be within 0 and ${this.#limit}, got ${bytes}`,
       );
     }
-    if (this.#waiters.size === 0 && this.#used + bytes <= this.#limit) return this.#lease(bytes);
+    const free = this.tryReserve(bytes);
+    if (free !== undefined) return free;
     const { promise, resolve, reject } = Promise.withResolvers<ByteLease>();
     const waiter: Waiter = { bytes, admit: resolve };
     this.#waiters.add(waiter);

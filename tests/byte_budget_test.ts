@@ -70,3 +70,16 @@ Deno.test("a byte budget refuses an aborted signal, what never fits and a limit 
     });
   }
 });
+
+Deno.test("a byte budget gives at once what is free, and nothing past those who wait", async () => {
+  const budget = new ByteBudget(10);
+  using first = budget.tryReserve(6);
+  assert.deepEqual([first?.bytes, budget.used], [6, 6]);
+  for (const never of [5, 11, -1, NaN]) assert.equal(budget.tryReserve(never), undefined);
+  const waiting = budget.reserve(5);
+  assert.equal(budget.tryReserve(1), undefined);
+  first?.[Symbol.dispose]();
+  using second = await waiting;
+  using third = budget.tryReserve(5);
+  assert.deepEqual([second.bytes, third?.bytes, budget.used], [5, 5, 10]);
+});
