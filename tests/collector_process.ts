@@ -122,6 +122,7 @@ function spawn(options: RunOptions): Deno.ChildProcess {
       "run",
       "--quiet",
       "--no-prompt",
+      "--v8-flags=--max-semi-space-size=4",
       ...permissions ?? leastPermissions(dataDir),
       SCRIPT,
       ...args,
