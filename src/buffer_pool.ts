@@ -28,7 +28,7 @@ export class BufferPool {
   readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
   #bytes = 0;
 
-  /** @param maxBytes Bytes that are kept while nobody has them; what is given beyond that is let go. */
+  /** @param maxBytes Bytes that are kept while nobody has them; what is given beyond that is freed. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
@@ -54,7 +54,11 @@ export class BufferPool {
   /** Gives back what was taken, once. Nobody may look at it any more. */
   give(buffer: Uint8Array<ArrayBuffer>): void {
     const { length } = buffer;
-    if (length > LARGEST || this.#bytes + length > this.#maxBytes) return;
+    if (length > LARGEST || this.#bytes + length > this.#maxBytes) {
+      // At once: the collector of garbage would come for it when there are tens of MB.
+      buffer.buffer.transfer(0);
+      return;
+    }
     const free = this.#free.get(length);
     if (free === undefined) this.#free.set(length, [buffer]);
     else free.push(buffer);
