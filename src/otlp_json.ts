@@ -65,6 +65,9 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 // double cannot hold. Timestamps in quotes, which are in every request, do not match.
 const LONG_NUMBER = /(?<![\d".])\d{16}/;
 
+/** The digits of most integers of 64 bits. */
+const SHORT_INTEGER = /^-?\d{1,20}$/;
+
 /**
  * `JSON.parse` without loss: numbers that a double may not hold come as text, which is as good as a
  * number wherever one is expected (and is taken as text where text is). A reviver would see the same,
@@ -169,11 +172,10 @@ function readField(json: unknown, field: Field, model: Model, level: number): vo
     return;
   }
   const double = doubleFor(field);
-  if (double !== undefined && !fitsInt64(json)) {
-    model[double.name] = readDouble(json, "an integer");
-  } else {
-    model[field.name] = readScalar(json, field);
-  }
+  const value = double === undefined ? undefined : toInteger(json);
+  if (double === undefined) model[field.name] = readScalar(json, field);
+  else if (value !== undefined && BigInt.asIntN(64, value) === value) model[field.name] = value;
+  else model[double.name] = readDouble(json, "an integer");
 }
 
 /** The double that may stand for an integer: the other member of its oneof. */
@@ -248,13 +250,10 @@ function readInteger(json: unknown, min: bigint, end: bigint): bigint {
   return value;
 }
 
-function fitsInt64(json: unknown): boolean {
-  const value = toInteger(json);
-  return value !== undefined && BigInt.asIntN(64, value) === value;
-}
-
 /** The integer that `json` is, as number or text, also if it is written `1.0` or `1e3`. */
 function toInteger(json: unknown): bigint | undefined {
+  // Nearly all are of this kind.
+  if (typeof json === "string" && SHORT_INTEGER.test(json)) return BigInt(json);
   if (isNumeric(json) && /^-?\d+$/.test(json)) return BigInt(json);
   const value = isNumeric(json) ? Number(json) : json;
   return Number.isInteger(value) ? BigInt(value as number) : undefined;

@@ -209,7 +209,7 @@ function writeValue(writer: WireWriter, field: Field, value: unknown, level: num
     case "bytes":
       return writer.bytes(value as Uint8Array);
     case "id":
-      return writer.bytes(Uint8Array.fromHex(value as string));
+      return writer.hex(value as string);
     case "bool":
       return writer.bool(value as boolean);
     case "int32":
