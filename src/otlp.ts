@@ -8,6 +8,7 @@
 
 import { MAX_VALUE_LEVEL, type Model, REQUESTS, RESPONSES, RPC_STATUS } from "./otlp_fields.ts";
 import { fromJson, toJson } from "./otlp_json.ts";
+import { jsonToWire } from "./otlp_json_wire.ts";
 import { fromProtobuf, toProtobuf } from "./otlp_protobuf.ts";
 import type { ArrayValue, ExportRequests, KeyValueList, Signal } from "./record.ts";
 
@@ -128,7 +129,7 @@ export function requestToJson<S extends Signal>(signal: S, request: ExportReques
  * ```
  */
 export function jsonToProtobuf(signal: Signal, text: string): Uint8Array {
-  return toProtobuf(REQUESTS[signal], fromJson(REQUESTS[signal], text));
+  return jsonToWire(REQUESTS[signal], text);
 }
 
 /**

@@ -36,7 +36,7 @@ import { ANY_VALUE, type Field, MAX_VALUE_LEVEL, type Message, type Model } from
  * ```
  */
 export function fromJson(message: Message, text: string): Model {
-  return readMessage(parse(text.startsWith("\ufeff") ? text.slice(1) : text), message, 0);
+  return readMessage(parseJson(text), message, 0);
 }
 
 /**
@@ -69,11 +69,14 @@ const LONG_NUMBER = /(?<![\d".])\d{16}/;
 const SHORT_INTEGER = /^-?\d{1,20}$/;
 
 /**
- * `JSON.parse` without loss: numbers that a double may not hold come as text, which is as good as a
+ * `JSON.parse` without a byte order mark and without loss: numbers that a double may not hold come as text, which is as good as a
  * number wherever one is expected (and is taken as text where text is). A reviver would see the same,
  * but overflows the stack on JSON that is nested some thousand levels deep.
+ *
+ * @throws {OtlpDecodeError} It is no JSON.
  */
-function parse(text: string): unknown {
+export function parseJson(given: string): unknown {
+  const text = given.startsWith("\ufeff") ? given.slice(1) : given;
   try {
     const value = JSON.parse(text);
     return LONG_NUMBER.test(text) ? JSON.parse(quoteLongNumbers(text)) : value;
@@ -171,11 +174,21 @@ function readField(json: unknown, field: Field, model: Model, level: number): vo
     model[field.name] = readMessage(json, field.message, level);
     return;
   }
+  const { field: chosen, value } = sortNumber(json, field);
+  model[chosen.name] = value;
+}
+
+/**
+ * A scalar, and the field that it is of: an integer that is none of 64 bits is of the double beside it.
+ *
+ * @throws {OtlpDecodeError} It is of neither.
+ */
+export function sortNumber(json: unknown, field: Field): { field: Field; value: unknown } {
   const double = doubleFor(field);
-  const value = double === undefined ? undefined : toInteger(json);
-  if (double === undefined) model[field.name] = readScalar(json, field);
-  else if (value !== undefined && BigInt.asIntN(64, value) === value) model[field.name] = value;
-  else model[double.name] = readDouble(json, "an integer");
+  if (double === undefined) return { field, value: readScalar(json, field) };
+  const value = toInteger(json);
+  const fits = value !== undefined && BigInt.asIntN(64, value) === value;
+  return fits ? { field, value } : { field: double, value: readDouble(json, "an integer") };
 }
 
 /** The double that may stand for an integer: the other member of its oneof. */
@@ -184,7 +197,12 @@ function doubleFor(field: Field): Field | undefined {
   return field.rivals.find((rival) => rival.type === "double");
 }
 
-function readScalar(json: unknown, field: Field): unknown {
+/**
+ * A value of a field that is no message.
+ *
+ * @throws {OtlpDecodeError} It is none of the field.
+ */
+export function readScalar(json: unknown, field: Field): unknown {
   switch (field.type) {
     case "string":
       return readText(json).toWellFormed();
@@ -265,11 +283,13 @@ function isNumeric(json: unknown): json is string {
     /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(json);
 }
 
-function located(error: unknown, step: string): unknown {
+/** An error, and where in the message it was. */
+export function located(error: unknown, step: string): unknown {
   return error instanceof OtlpDecodeError ? error.within(step) : error;
 }
 
-function expected(what: string, json: unknown): OtlpDecodeError {
+/** What says that JSON of another type came. */
+export function expected(what: string, json: unknown): OtlpDecodeError {
   return new OtlpDecodeError(`expected ${what}, got ${shown(json)}`);
 }
 

@@ -178,7 +178,7 @@ function writeFields(writer: WireWriter, message: Message, model: Model, level: 
 }
 
 /** Whether a field without presence holds what it reads as when absent; -0 is not 0. */
-function isInitial(field: Field, value: unknown): boolean {
+export function isInitial(field: Field, value: unknown): boolean {
   return Object.is(value, field.initial) || field.type === "id" && !isHex(value as string);
 }
 
@@ -203,6 +203,15 @@ function writeElements(
 }
 
 function writeValue(writer: WireWriter, field: Field, value: unknown, level: number): void {
+  if (field.message === undefined) return writeScalar(writer, field, value);
+  const inner = field.message === ANY_VALUE ? level + 1 : level;
+  const mark = writer.open();
+  if (inner <= MAX_VALUE_LEVEL) writeFields(writer, field.message, value as Model, inner);
+  return writer.close(mark);
+}
+
+/** Writes the value of a field that is no message, behind its tag. */
+export function writeScalar(writer: WireWriter, field: Field, value: unknown): void {
   switch (field.type) {
     case "string":
       return writer.string(value as string);
@@ -230,12 +239,8 @@ function writeValue(writer: WireWriter, field: Field, value: unknown, level: num
       return writer.fixed64(value as bigint);
     case "double":
       return writer.double(value as number);
-    case "message": {
-      const inner = field.message === ANY_VALUE ? level + 1 : level;
-      const mark = writer.open();
-      if (inner <= MAX_VALUE_LEVEL) writeFields(writer, field.message!, value as Model, inner);
-      return writer.close(mark);
-    }
+    case "message":
+      throw new TypeError(`Cannot write a message as a scalar: ${field.name}`);
   }
 }
 

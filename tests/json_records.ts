@@ -4,25 +4,42 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { parseRequestJson } from "../src/otlp.ts";
-import type { AnyValue, LogRecord, Span } from "../src/record.ts";
+import { decodeRequest, jsonToProtobuf, parseRequestJson } from "../src/otlp.ts";
+import type { AnyValue, ExportRequests, LogRecord, Signal, Span } from "../src/record.ts";
 
 /** The text of an example of the specification. */
 export function fixture(name: string): string {
   return readFileSync(new URL(`./fixtures/${name}.json`, import.meta.url), "utf8");
 }
 
+/**
+ * A request in JSON, which has to be the same, or to be refused alike, when it is made protobuf at once
+ * and read from that.
+ */
+export function requestOf<S extends Signal>(signal: S, text: string): ExportRequests[S] {
+  let request: ExportRequests[S];
+  try {
+    request = parseRequestJson(signal, text);
+  } catch (error) {
+    assert.throws(() => jsonToProtobuf(signal, text), { message: (error as Error).message });
+    throw error;
+  }
+  assert.deepEqual(decodeRequest(signal, jsonToProtobuf(signal, text)), request);
+  return request;
+}
+
 /** The only record of a request whose record is written `json`. */
 export function logOf(json: string): LogRecord {
   const text = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[${json}]}]}]}`;
-  return parseRequestJson("logs", text).resourceLogs[0]!.scopeLogs[0]!.logRecords[0]!;
+  return requestOf("logs", text).resourceLogs[0]!.scopeLogs[0]!.logRecords[0]!;
 }
 
 /** The only span of a request whose span is written `json`. */
 export function spanOf(json: string): Span {
   const text = `{"resourceSpans":[{"scopeSpans":[{"spans":[${json}]}]}]}`;
-  return parseRequestJson("traces", text).resourceSpans[0]!.scopeSpans[0]!.spans[0]!;
+  return requestOf("traces", text).resourceSpans[0]!.scopeSpans[0]!.spans[0]!;
 }
 
 /** The body of a log record, written `json`. */

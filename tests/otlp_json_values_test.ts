@@ -5,11 +5,11 @@ import { jsonToProtobuf, parseRequestJson } from "../src/otlp.ts";
 import { OtlpDecodeError } from "../src/otlp_error.ts";
 import type { Metric, NumberDataPoint } from "../src/record.ts";
 import { oracleDecode } from "./oracle.ts";
-import { bodyOf, fixture, logOf, spanOf } from "./json_records.ts";
+import { bodyOf, fixture, logOf, requestOf, spanOf } from "./json_records.ts";
 
 function metricOf(json: string): Metric {
   const text = `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[${json}]}]}]}`;
-  return parseRequestJson("metrics", text).resourceMetrics[0]!.scopeMetrics[0]!.metrics[0]!;
+  return requestOf("metrics", text).resourceMetrics[0]!.scopeMetrics[0]!.metrics[0]!;
 }
 
 function pointOf(json: string): NumberDataPoint {

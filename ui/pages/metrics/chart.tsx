@@ -174,7 +174,7 @@ function optionsOf(
 function alone(plot: uPlot, line: number, areAllShown: boolean): number[] | null {
   if (areAllShown) return null;
   const [times, values] = [plot.data[0], plot.data[line]!];
-  const known = [...values.keys()].filter((at) => values[at] != null);
+  const known = [...values.keys()].filter((at) => typeof values[at] === "number");
   const areJoined = (at?: number, next?: number) =>
     at !== undefined && next !== undefined &&
     (next - at === 1 || times[next]! - times[at]! <= JOINED_S);
