@@ -122,7 +122,7 @@ function spawn(options: RunOptions): Deno.ChildProcess {
       "run",
       "--quiet",
       "--no-prompt",
-      "--v8-flags=--max-semi-space-size=8,--heap-growing-percent=100",
+      "--v8-flags=--max-semi-space-size=8",
       ...permissions ?? leastPermissions(dataDir),
       SCRIPT,
       ...args,
