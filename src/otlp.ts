@@ -6,9 +6,15 @@
  * @module
  */
 
-import { MAX_VALUE_LEVEL, type Model, REQUESTS, RESPONSES, RPC_STATUS } from "./otlp_fields.ts";
-import { fromJson, toJson } from "./otlp_json.ts";
-import { jsonToWire } from "./otlp_json_wire.ts";
+import {
+  MAX_VALUE_LEVEL,
+  type Message,
+  type Model,
+  REQUESTS,
+  RESPONSES,
+  RPC_STATUS,
+} from "./otlp_fields.ts";
+import { jsonToWire, toJson } from "./otlp_json.ts";
 import { fromProtobuf, toProtobuf } from "./otlp_protobuf.ts";
 import type { ArrayValue, ExportRequests, KeyValueList, Signal } from "./record.ts";
 
@@ -93,7 +99,7 @@ export function encodeRequest<S extends Signal>(signal: S, request: ExportReques
  * ```
  */
 export function parseRequestJson<S extends Signal>(signal: S, text: string): ExportRequests[S] {
-  return fromJson(REQUESTS[signal], text) as unknown as ExportRequests[S];
+  return decodeRequest(signal, jsonToProtobuf(signal, text));
 }
 
 /**
@@ -211,9 +217,7 @@ export function decodeResponse(
   bytes: Uint8Array,
   encoding: Encoding,
 ): PartialSuccess {
-  const model = encoding === "json"
-    ? fromJson(RESPONSES[signal], new TextDecoder().decode(bytes))
-    : fromProtobuf(RESPONSES[signal], bytes);
+  const model = decoded(RESPONSES[signal], bytes, encoding);
   const partial = (model.partialSuccess ?? {}) as Model;
   return {
     rejected: Number(partial[REJECTED[signal]] ?? 0n),
@@ -253,8 +257,10 @@ export function encodeStatus(status: RpcStatus, encoding: Encoding): Uint8Array 
  * ```
  */
 export function decodeStatus(bytes: Uint8Array, encoding: Encoding): RpcStatus {
-  const model = encoding === "json"
-    ? fromJson(RPC_STATUS, new TextDecoder().decode(bytes))
-    : fromProtobuf(RPC_STATUS, bytes);
-  return model as unknown as RpcStatus;
+  return decoded(RPC_STATUS, bytes, encoding) as unknown as RpcStatus;
+}
+
+function decoded(message: Message, bytes: Uint8Array, encoding: Encoding): Model {
+  if (encoding === "protobuf") return fromProtobuf(message, bytes);
+  return fromProtobuf(message, jsonToWire(message, new TextDecoder().decode(bytes)));
 }

@@ -19,9 +19,14 @@
 
 import { OtlpDecodeError } from "./otlp_error.ts";
 import { ANY_VALUE, type Field, MAX_VALUE_LEVEL, type Message, type Model } from "./otlp_fields.ts";
+import { isInitial, writeScalar } from "./otlp_protobuf.ts";
+import { WIRE } from "./protobuf_wire.ts";
+import { WireWriter } from "./protobuf_writer.ts";
 
 /**
- * Reads a message.
+ * Reads a message, and writes it as protobuf: requests are stored as that, and to make a model of one
+ * first costs as much again. Fields are in the order in which they come. Of a doubled oneof all members
+ * are there, of which the last one counts on the wire as well.
  *
  * @param message What it is.
  * @param text JSON text.
@@ -32,11 +37,13 @@ import { ANY_VALUE, type Field, MAX_VALUE_LEVEL, type Message, type Model } from
  * import assert from "node:assert/strict";
  * import { RPC_STATUS } from "./otlp_fields.ts";
  *
- * assert.deepEqual(fromJson(RPC_STATUS, '{"code":"3"}'), { code: 3, message: "" });
+ * assert.equal(jsonToWire(RPC_STATUS, '{"code":"3","message":""}').toHex(), "0803");
  * ```
  */
-export function fromJson(message: Message, text: string): Model {
-  return readMessage(parseJson(text), message, 0);
+export function jsonToWire(message: Message, text: string): Uint8Array {
+  const writer = new WireWriter();
+  writeMessage(writer, parse(text), message, 0);
+  return writer.finish();
 }
 
 /**
@@ -65,17 +72,14 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 // double cannot hold. Timestamps in quotes, which are in every request, do not match.
 const LONG_NUMBER = /(?<![\d".])\d{16}/;
 
-/** The digits of most integers of 64 bits. */
-const SHORT_INTEGER = /^-?\d{1,20}$/;
-
 /**
- * `JSON.parse` without a byte order mark and without loss: numbers that a double may not hold come as text, which is as good as a
- * number wherever one is expected (and is taken as text where text is). A reviver would see the same,
- * but overflows the stack on JSON that is nested some thousand levels deep.
+ * `JSON.parse` without a byte order mark and without loss: numbers that a double may not hold come as
+ * text, which is as good as a number wherever one is expected (and is taken as text where text is). A
+ * reviver would see the same, but overflows the stack on JSON that is nested some thousand levels deep.
  *
  * @throws {OtlpDecodeError} It is no JSON.
  */
-export function parseJson(given: string): unknown {
+function parse(given: string): unknown {
   const text = given.startsWith("\ufeff") ? given.slice(1) : given;
   try {
     const value = JSON.parse(text);
@@ -130,52 +134,74 @@ function isOfNumber(code: number): boolean {
 }
 
 /** @param level How many AnyValues are around, this message not included. */
-function readMessage(json: unknown, message: Message, level: number): Model {
-  const model = message.create();
+function writeMessage(writer: WireWriter, json: unknown, message: Message, level: number): void {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw expected("an object", json);
   }
   const inner = message === ANY_VALUE ? level + 1 : level;
-  if (inner > MAX_VALUE_LEVEL) return model;
+  if (inner > MAX_VALUE_LEVEL) return;
   for (const name of Object.keys(json)) {
     const value = (json as Record<string, unknown>)[name];
     const field = message.byName.get(name);
     if (field === undefined || value === null) continue;
     if (field.repeated) {
-      model[name] = readList(value, field, inner);
+      writeList(writer, value, field, inner);
       continue;
     }
     try {
-      readField(value, field, model, inner);
+      writeField(writer, value, field, inner);
     } catch (error) {
       throw located(error, name);
     }
   }
-  return model;
 }
 
-function readList(json: unknown, field: Field, level: number): unknown[] {
-  if (!Array.isArray(json)) throw located(expected("an array", json), field.name);
-  return json.map((item, index) => {
-    try {
-      if (field.message !== undefined) return readMessage(item ?? {}, field.message, level);
-      return item === null && field.type === "double" ? NaN : readScalar(item, field);
-    } catch (error) {
-      throw located(error, `${field.name}[${index}]`);
-    }
-  });
-}
-
-function readField(json: unknown, field: Field, model: Model, level: number): void {
-  for (const { name } of field.rivals) {
-    if (model[name] !== undefined) delete model[name];
-  }
+function writeField(writer: WireWriter, json: unknown, field: Field, level: number): void {
   if (field.message !== undefined) {
-    model[field.name] = readMessage(json, field.message, level);
+    writeNested(writer, json, field, field.message, level);
     return;
   }
   const { field: chosen, value } = sortNumber(json, field);
-  model[chosen.name] = value;
+  if (isInitial(chosen, value)) return;
+  writer.tag(chosen.number, chosen.wire);
+  writeScalar(writer, chosen, value);
+}
+
+function writeNested(
+  writer: WireWriter,
+  json: unknown,
+  { number }: Field,
+  message: Message,
+  level: number,
+): void {
+  writer.tag(number, WIRE.bytes);
+  const mark = writer.open();
+  writeMessage(writer, json, message, level);
+  writer.close(mark);
+}
+
+function writeList(writer: WireWriter, json: unknown, field: Field, level: number): void {
+  const { name, message, wire, type } = field;
+  if (!Array.isArray(json)) throw located(expected("an array", json), name);
+  if (json.length === 0) return;
+  const isPacked = wire !== WIRE.bytes;
+  if (isPacked) writer.tag(field.number, WIRE.bytes);
+  const mark = isPacked ? writer.open() : 0;
+  for (let index = 0; index < json.length; index++) {
+    const item = json[index];
+    try {
+      if (message !== undefined) {
+        writeNested(writer, item ?? {}, field, message, level);
+      } else {
+        const value = item === null && type === "double" ? NaN : readScalar(item, field);
+        if (!isPacked) writer.tag(field.number, wire);
+        writeScalar(writer, field, value);
+      }
+    } catch (error) {
+      throw located(error, `${name}[${index}]`);
+    }
+  }
+  if (isPacked) writer.close(mark);
 }
 
 /**
@@ -183,7 +209,7 @@ function readField(json: unknown, field: Field, model: Model, level: number): vo
  *
  * @throws {OtlpDecodeError} It is of neither.
  */
-export function sortNumber(json: unknown, field: Field): { field: Field; value: unknown } {
+function sortNumber(json: unknown, field: Field): { field: Field; value: unknown } {
   const double = doubleFor(field);
   if (double === undefined) return { field, value: readScalar(json, field) };
   const value = toInteger(json);
@@ -202,7 +228,7 @@ function doubleFor(field: Field): Field | undefined {
  *
  * @throws {OtlpDecodeError} It is none of the field.
  */
-export function readScalar(json: unknown, field: Field): unknown {
+function readScalar(json: unknown, field: Field): unknown {
   switch (field.type) {
     case "string":
       return readText(json).toWellFormed();
@@ -270,26 +296,27 @@ function readInteger(json: unknown, min: bigint, end: bigint): bigint {
 
 /** The integer that `json` is, as number or text, also if it is written `1.0` or `1e3`. */
 function toInteger(json: unknown): bigint | undefined {
-  // Nearly all are of this kind.
-  if (typeof json === "string" && SHORT_INTEGER.test(json)) return BigInt(json);
-  if (isNumeric(json) && /^-?\d+$/.test(json)) return BigInt(json);
+  if (isShort(json) && /^-?\d+$/.test(json)) return BigInt(json);
   const value = isNumeric(json) ? Number(json) : json;
   return Number.isInteger(value) ? BigInt(value as number) : undefined;
 }
 
 /** Whether `json` is a string with a JSON number in it; longer than any double is long it is not. */
 function isNumeric(json: unknown): json is string {
-  return typeof json === "string" && json.length <= 1100 &&
-    /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(json);
+  return isShort(json) && /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(json);
+}
+
+function isShort(json: unknown): json is string {
+  return typeof json === "string" && json.length <= 1100;
 }
 
 /** An error, and where in the message it was. */
-export function located(error: unknown, step: string): unknown {
+function located(error: unknown, step: string): unknown {
   return error instanceof OtlpDecodeError ? error.within(step) : error;
 }
 
 /** What says that JSON of another type came. */
-export function expected(what: string, json: unknown): OtlpDecodeError {
+function expected(what: string, json: unknown): OtlpDecodeError {
   return new OtlpDecodeError(`expected ${what}, got ${shown(json)}`);
 }
 

@@ -164,9 +164,10 @@ for (const driver of drivers) {
       if (n !== 1) checked.keep(position);
     }
     const read = new Set<bigint>();
-    const to = sink(randomUUID(), rows, (position) => {
-      read.add(position);
-      return Promise.resolve(bodies[Number(position) / 100]!);
+    const to = sink(randomUUID(), rows, (request) => {
+      if (!request.isKnown) return Promise.resolve(request.body);
+      read.add(request.position!);
+      return Promise.resolve(bodies[Number(request.position) / 100]!);
     });
     assert.deepEqual(records.map(({ position }) => to.knows!(position)), [true, false, true, true]);
     const known = records.map(({ body: _, ...record }) => ({

@@ -6,8 +6,9 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { decodeRequest, jsonToProtobuf, parseRequestJson } from "../src/otlp.ts";
+import { jsonToProtobuf, parseRequestJson } from "../src/otlp.ts";
 import type { AnyValue, ExportRequests, LogRecord, Signal, Span } from "../src/record.ts";
+import { oracleDecode } from "./oracle.ts";
 
 /** The text of an example of the specification. */
 export function fixture(name: string): string {
@@ -15,8 +16,8 @@ export function fixture(name: string): string {
 }
 
 /**
- * A request in JSON, which has to be the same, or to be refused alike, when it is made protobuf at once
- * and read from that.
+ * A request in JSON, which has to be the same, or to be refused alike, when it is made protobuf and read
+ * from that by somebody else.
  */
 export function requestOf<S extends Signal>(signal: S, text: string): ExportRequests[S] {
   let request: ExportRequests[S];
@@ -26,7 +27,7 @@ export function requestOf<S extends Signal>(signal: S, text: string): ExportRequ
     assert.throws(() => jsonToProtobuf(signal, text), { message: (error as Error).message });
     throw error;
   }
-  assert.deepEqual(decodeRequest(signal, jsonToProtobuf(signal, text)), request);
+  assert.deepEqual(oracleDecode(signal, jsonToProtobuf(signal, text)), request);
   return request;
 }
 

@@ -30,14 +30,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
     ],
   ],
   [
-    [
-      "otlp_fields.ts",
-      "otlp_protobuf.ts",
-      "otlp_json.ts",
-      "otlp_json_wire.ts",
-      "otlp.ts",
-      "otlp_split.ts",
-    ],
+    ["otlp_fields.ts", "otlp_protobuf.ts", "otlp_json.ts", "otlp.ts", "otlp_split.ts"],
     [
       "journal.ts",
       "journal/options.ts",

@@ -35,18 +35,14 @@ export interface DatabaseSinkOptions {
    * has one connection and gets one. Default 3.
    */
   readonly streams?: number;
-  /** Reads the body of a request that was read without it. Default: there are none. */
+  /** Gives the body of a request that may have been read without it. Default: it has one. */
   readonly bodyOf?: BodyOf;
 }
 
 const OPTIONS = z.strictObject({
   streams: z.int().min(1).max(8).default(3),
   bodyOf: z.custom<BodyOf>((given) => typeof given === "function")
-    .default((): BodyOf => (position) =>
-      Promise.reject(
-        new TypeError(`Cannot read the record at ${position}: nobody was named who can`),
-      )
-    ),
+    .default((): BodyOf => ({ body }) => Promise.resolve(body)),
 });
 
 /** One record of a request, as a request of its own. */
@@ -171,7 +167,7 @@ export class DatabaseSink implements Sink {
   /** A request that the database does not take as a whole. */
   async #apart(record: JournalRecord, signal: AbortSignal, bury: Bury): Promise<Delivered> {
     const parts: Part[] = [];
-    const whole = record.isKnown ? await this.#bodyOf(record.position) : record.body;
+    const whole = await this.#bodyOf(record);
     for (const [index, body] of splitRequest(record.signal, whole).entries()) {
       const part = { index, body };
       // Those that are invalid were rejected when the request came.

@@ -28,7 +28,6 @@ const VACUUM_EVERY = 4;
 /** Two at once would do the same work. */
 const SIGNING_LOCK = 0x51676e;
 
-const NONE = new FreshTerms();
 const NO_TERMS = new Int32Array();
 
 /** What every call takes. */
@@ -92,7 +91,8 @@ export async function sign(
   database: Database,
   options: SignOptions = {},
 ): Promise<number> {
-  const { termBytes = SIGNATURE_TERM_BYTES, vacuum = true, fresh = NONE, ...abort } = options;
+  const { termBytes = SIGNATURE_TERM_BYTES, vacuum = true, fresh = new FreshTerms(), ...abort } =
+    options;
   let made = 0;
   for (const { signal } of await worthSigning(database, termBytes, abort)) {
     for (;;) {
@@ -140,14 +140,14 @@ async function signOnce(
     if (!lock!.mine) return 0;
     const rows = await transaction.query(
       `with fresh as (
-         select f.ctid as place, sum(length(f.terms)) over (order by f.granule, f.ctid) - length(f.terms) as before
+         select f.ctid as place, concat_ws(' ', f.signal, f.xmin, f.granule) as key,
+           sum(length(f.terms)) over (order by f.granule, f.ctid) - length(f.terms) as before
          from otel_data.granule_terms f where f.signal = $1
        )
        delete from otel_data.granule_terms g using fresh
        where g.ctid = fresh.place and fresh.before < $2::bigint
        returning g.granule, g.stored_on::text as stored_on,
-         concat_ws(' ', g.signal, g.xmin, g.granule) as key,
-         case when concat_ws(' ', g.signal, g.xmin, g.granule) = any($3::text[]) then null else g.terms end as terms,
+         fresh.key, case when fresh.key = any($3::text[]) then null else g.terms end as terms,
          (extract(epoch from g.first) * 1000000)::bigint as first,
          (extract(epoch from g.last) * 1000000)::bigint as last`,
       [signal, termBytes, [...known.keys()]],

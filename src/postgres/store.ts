@@ -17,7 +17,7 @@ import { Dimensions } from "./dimensions.ts";
 import { migrate } from "./migrate.ts";
 import type { PartitionWidth } from "./partition_width.ts";
 import { Partitions } from "./partitions.ts";
-import type { PreparedRows } from "./prepared_rows.ts";
+import type { PreparedRows, RequestOfJournal } from "./prepared_rows.ts";
 import { abortable } from "./session.ts";
 import { Signer } from "./signing.ts";
 import { PostgresSink } from "./sink.ts";
@@ -174,7 +174,7 @@ export class PostgresStore implements Sink, AsyncDisposable {
         (transaction, { signals }) => signer.remember(transaction, signals),
       );
       const sink = new DatabaseSink(slices, rows, {
-        bodyOf: (position) => bodyAt(journal, position),
+        bodyOf: (request) => bodyOf(journal, request),
       });
       this.#isOpen = true;
       return { database, partitions, sink, signer };
@@ -189,7 +189,12 @@ export class PostgresStore implements Sink, AsyncDisposable {
   }
 }
 
-async function bodyAt(journal: Pick<Journal, "read">, position: bigint): Promise<Uint8Array> {
+async function bodyOf(
+  journal: Pick<Journal, "read">,
+  request: RequestOfJournal,
+): Promise<Uint8Array> {
+  const { position, isKnown = false } = request;
+  if (position === undefined || !isKnown) return request.body;
   const [record] = await journal.read(position, { maxBytes: 1, maxRecords: 1 });
   if (record?.position === position) return record.body;
   throw new Error(`Cannot read the journal at ${position}: the record is not there any more`);

@@ -23,8 +23,8 @@ const TURN_BYTES = 64 << 10;
 /** What makes requests into rows: {@linkcode PreparedRows}. */
 export type RowMaker = Pick<PreparedRows, "append" | "forget" | "knows">;
 
-/** Reads the body of the request at a position. */
-export type BodyOf = (position: bigint) => Promise<Uint8Array>;
+/** Gives the body of a request, or of a part of one; reads it where it was read without. */
+export type BodyOf = (request: RequestOfJournal) => Promise<Uint8Array>;
 
 /** What became of slices. */
 export interface StoredSlices {
@@ -152,7 +152,7 @@ export class Streams {
 /**
  * Makes a batch the rows of requests, and lets others have their turn in between.
  *
- * @param from What makes them, and reads the bodies that are needed for that and were not read.
+ * @param from What makes them, and gives the bodies that are needed for that.
  * @param signal Ends it.
  * @returns The batch.
  * @throws What the making of rows and the loading throw, or the signal's reason.
@@ -178,7 +178,7 @@ export async function fill(
       rows.append(request, batch);
       continue;
     }
-    const body = request.isKnown ? await bodyOf(position!) : request.body;
+    const body = await bodyOf(request);
     signal.throwIfAborted();
     rows.append(request, batch, body);
     bytes += body.length;

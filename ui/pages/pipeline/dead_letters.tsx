@@ -82,31 +82,21 @@ function Groups(
       head: <span class="hidden">Actions</span>,
       class: "actions",
       cell: (group) => {
-        // Without it, who hears the buttons alone does not know what each is for.
-        const name = (what: string) => `${what} ${group.destination}: ${group.reason}`;
+        const button = (what: string, press: () => void) => (
+          // Without the label, who hears the buttons alone does not know what each is for.
+          <button
+            type="button"
+            aria-label={`${what} ${group.destination}: ${group.reason}`}
+            onClick={press}
+          >
+            {what}
+          </button>
+        );
         return (
           <>
-            <button
-              type="button"
-              aria-label={name("Sample")}
-              onClick={() => setParameters({ letter: group.letters[0]!.name })}
-            >
-              Sample
-            </button>
-            <button
-              type="button"
-              aria-label={name("Replay…")}
-              onClick={() => act(group, "replay")}
-            >
-              Replay…
-            </button>
-            <button
-              type="button"
-              aria-label={name("Discard…")}
-              onClick={() => act(group, "discard")}
-            >
-              Discard…
-            </button>
+            {button("Sample", () => setParameters({ letter: group.letters[0]!.name }))}
+            {button("Replay…", () => act(group, "replay"))}
+            {button("Discard…", () => act(group, "discard"))}
           </>
         );
       },
