@@ -35,7 +35,7 @@ export interface UnreliablePostgres extends AsyncDisposable {
 /** Of all commits so many are cut off, half of them before the server gets to know of it. */
 const CUT = 0.3;
 /** A commit is in a small packet; a large one that says so is data. */
-const COMMIT_BYTES = 512;
+const COMMIT_BYTES = 1024;
 /** Of the disk: for the server itself, and for what a round may store. */
 const SERVER_MEGABYTES = 300;
 const ROUND_MEGABYTES = 20;

@@ -198,6 +198,64 @@ for (const { name, driver, copies, open } of candidates) {
     assert.deepEqual(await database.query("select * from t"), []);
   });
 
+  test("a last statement is committed with what was before it, and gives its rows", async () => {
+    await using candidate = await open();
+    const { database } = candidate;
+    await database.execute(KEYED_SQL);
+    const result = await database.transaction(async (transaction) => {
+      await transaction.query("insert into keyed values (1, 'a')");
+      return await transaction.commitWith(
+        "insert into keyed values ($1, $2), ($3, null) returning id, s",
+        [2, "b", 3],
+      );
+    });
+    assert.deepEqual(result, [
+      { id: 2n, s: "b" },
+      { id: 3n, s: null },
+    ]);
+    assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 3n }]);
+    const only = await database.transaction((transaction) =>
+      transaction.commitWith("insert into keyed values (4, 'd') returning id", [])
+    );
+    assert.deepEqual(only, [{ id: 4n }]);
+    assert.deepEqual(await database.query("select count(*) as n from keyed"), [{ n: 4n }]);
+  });
+
+  test("a last statement that fails leaves nothing, and nothing runs after one", async () => {
+    await using candidate = await open();
+    const { database } = candidate;
+    await database.execute(KEYED_SQL);
+    const failed = await errorOf(database.transaction(async (transaction) => {
+      await transaction.query("insert into keyed values (1, 'a')");
+      await transaction.commitWith("select 1 / $1::int4", [0]);
+    }));
+    assert.equal(failed.code, "22012");
+    const swallowed = await errorOf(database.transaction(async (transaction) => {
+      await transaction.query("select * from absent").catch(() => {});
+      await transaction.commitWith("select 1", []);
+    }));
+    assert.equal(swallowed.code, "42P01");
+    const late = await errorOf(database.transaction(async (transaction) => {
+      await transaction.commitWith("insert into keyed values (2, 'b')", []);
+      await transaction.query("insert into keyed values (3, 'c')");
+    }));
+    assert.match(late.message, /after its end/);
+    assert.deepEqual(await database.query("select id from keyed"), [{ id: 2n }]);
+  });
+
+  test("a deferred constraint that fails with a last statement leaves nothing", async () => {
+    await using candidate = await open();
+    const { database } = candidate;
+    await database.execute("create table t (a int4 unique deferrable initially deferred)");
+    const error = await errorOf(
+      database.transaction((transaction) =>
+        transaction.commitWith("insert into t values (1), (1)", [])
+      ),
+    );
+    assert.equal(error.code, "23505");
+    assert.deepEqual(await database.query("select * from t"), []);
+  });
+
   test("statements given to a transaction at once run in their order", async () => {
     await using candidate = await open();
     await candidate.database.execute("create table t (n int4, id serial)");

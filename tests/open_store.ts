@@ -73,6 +73,7 @@ export function observed(database: Database): { database: Database; asked: Asked
             run({
               query: observe(transaction),
               copyIn: (copies) => transaction.copyIn(copies),
+              commitWith: (...args) => transaction.commitWith(...args),
             }),
           options,
         ),

@@ -110,16 +110,25 @@ export class SimulatedSession implements Session {
     return this.#ask(() => this.#server.begin(this.#backend));
   }
   async commit(): Promise<void> {
+    await this.#commit(() => {});
+  }
+  commitWith(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
+    return this.#commit(() => this.#server.query(this.#backend, sql, parameters));
+  }
+  /** @param last What the server does before, in the same message. */
+  async #commit<T>(last: () => Promise<T> | T): Promise<T> {
     let isStored = false;
     let isGone = false;
-    const commit = () => {
+    const commit = async () => {
+      const result = await last();
       isStored = this.#server.commit(this.#backend);
       if (isStored && isGone) this.#pool.unheard++;
+      return result;
     };
     const stores = (this.#backend.change?.records.length ?? 0) > 0;
     if (stores) this.#server.fate.onSent(this, "commit");
     try {
-      await this.#ask(commit, stores);
+      return await this.#ask(commit, stores);
     } catch (error) {
       isGone = true;
       if (isStored) this.#pool.unheard++;

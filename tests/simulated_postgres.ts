@@ -248,14 +248,17 @@ export class SimulatedPostgres {
       const at = this.data.positions.get(id);
       return at === undefined ? [] : [{ at }];
     }
-    if (sql.startsWith("update otel_data.journal_position")) {
+    if (/^with moved as \(\s+update otel_data\.journal_position/.test(sql)) {
       await this.#lock(backend, id);
       const [, from, to] = parameters as [string, bigint, bigint];
       const at = this.data.positions.get(id);
-      const isThere = at !== undefined && (at === from || !sql.includes("at = $2"));
-      if (isThere) change.positions.set(id, to);
-      else this.#unlock(id);
-      return isThere ? [{ at: to }] : [];
+      if (at !== undefined && (at === from || !sql.includes("at = $2"))) {
+        change.positions.set(id, to);
+        return [{ id: 1n, moved: 1n }];
+      }
+      this.#unlock(id);
+      change.failed = true;
+      throw failure("22012");
     }
     if (/^insert into otel_data\.\w+ as t/.test(sql)) {
       for (const row of JSON.parse(id) as { id: string }[]) change.named.add(row.id);

@@ -138,7 +138,7 @@ if (drivers.includes("postgres")) {
       await orphan.query("update otel_data.journal_position set at = 2");
       const stored = sink.store(storage.batch(traces([2])), 2n);
       const waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and " +
-        "datname = current_database() and query like 'update otel_data.journal_position%'";
+        "datname = current_database() and query like '%update otel_data.journal_position%'";
       await backdoor(url, async (observer) => {
         while ((await observer.query(waiting)).rows.length === 0) {
           await new Promise((resolve) => setTimeout(resolve, 10));

@@ -17,9 +17,9 @@ import { type RequestOptions, spans } from "./requests.ts";
 /** A day. */
 export const DAY_NANOS = 86_400_000_000_000n;
 
-/** What is done to the transactions that copy records; they commit unless told otherwise. */
+/** What is done to the transactions that store records; they commit unless told otherwise. */
 export interface Faults {
-  /** Called within the transaction, before its end. */
+  /** Called within the transaction, before its last statement. */
   before: () => Promise<void> | void;
   /** Called once it has committed. */
   after: () => void;
@@ -39,10 +39,12 @@ export function faulty(database: Database): { database: Database; faults: Faults
           copies = true;
           return inner.copyIn(...args);
         },
+        commitWith: async (...args) => {
+          if (copies) await faults.before();
+          return await inner.commitWith(...args);
+        },
       };
-      const result = await run(observed);
-      if (copies) await faults.before();
-      return result;
+      return await run(observed);
     }, options);
     if (copies) {
       faults.transactions++;

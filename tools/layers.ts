@@ -65,6 +65,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "postgres/transaction_settings.ts",
       "postgres/callback_session.ts",
       "postgres/client.ts",
+      "postgres/pg_commit.ts",
       "postgres/pg_copy.ts",
       "postgres/pg.ts",
       "postgres/folder_lock.ts",

@@ -90,6 +90,13 @@ export interface Transaction extends Queryable {
    * @param copies The rows must not change until it is done.
    */
   copyIn(copies: readonly Copy[]): Promise<void>;
+  /**
+   * Runs a last statement and, unless it fails, commits: both in one message where the client can. What
+   * is left for `run` is to return.
+   *
+   * @returns Its rows.
+   */
+  commitWith<R extends Row = Row>(sql: string, parameters: readonly SqlValue[]): Promise<R[]>;
 }
 
 /** A Postgres database. */

@@ -9,6 +9,7 @@ import { connect as connectSocket } from "node:net";
 // @ts-types="npm:@types/pg@^8.20.0"
 import { Pool } from "pg";
 import type { Copy, Database, Row, SqlValue } from "./database.ts";
+import { PgCommit } from "./pg_commit.ts";
 import { PgCopy } from "./pg_copy.ts";
 import { type Session, SessionDatabase, type SessionSource } from "./session.ts";
 import { SESSION_SETTINGS, TRANSACTION_SETTINGS } from "./transaction_settings.ts";
@@ -212,6 +213,13 @@ class PgSession implements Session {
 
   async commit(): Promise<void> {
     if (this.#takeBegin() === "") await this.#client.query({ text: "commit" });
+  }
+
+  async commitWith(sql: string, parameters: readonly SqlValue[]): Promise<Row[]> {
+    await this.#sendBegin();
+    const commit = new PgCommit(sql, parameters.map(parameterText), parseValue);
+    this.#client.query(commit as unknown as PgQuery);
+    return await commit.rows;
   }
 
   async rollback(): Promise<void> {

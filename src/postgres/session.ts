@@ -17,6 +17,8 @@ export interface Session {
   copyIn(copies: readonly Copy[]): Promise<void>;
   begin(): Promise<void>;
   commit(): Promise<void>;
+  /** A statement and `commit` in one message; absent where the client cannot. */
+  commitWith?(sql: string, parameters: readonly SqlValue[]): Promise<Row[]>;
   rollback(): Promise<void>;
   /** Makes the running statement end soon, whatever becomes of the connection. */
   cancel(): void;
@@ -110,6 +112,8 @@ class Lease {
 class SessionTransaction implements Transaction {
   readonly #lease: Lease;
   #ended = false;
+  /** Whether there is nothing left to commit. */
+  isCommitted = false;
 
   constructor(lease: Lease) {
     this.#lease = lease;
@@ -135,6 +139,24 @@ class SessionTransaction implements Transaction {
 
   async copyIn(copies: readonly Copy[]): Promise<void> {
     await this.#run((session) => session.copyIn(copies));
+  }
+
+  async commitWith<R extends Row = Row>(
+    sql: string,
+    parameters: readonly SqlValue[],
+  ): Promise<R[]> {
+    const rows = this.#run(async (session) => {
+      // Where a statement has failed COMMIT would roll back and report success.
+      if (this.#lease.failure) throw this.#lease.failure.error;
+      if (session.commitWith !== undefined) return await session.commitWith(sql, parameters);
+      const rows = await session.query(sql, parameters);
+      await session.commit();
+      return rows;
+    });
+    this.end();
+    const committed = await rows as R[];
+    this.isCommitted = true;
+    return committed;
   }
 
   end(): void {
@@ -259,7 +281,7 @@ export class SessionDatabase implements Database {
     } finally {
       scope.open = false;
     }
-    await lease.run((session) => session.commit());
+    if (!transaction.isCommitted) await lease.run((session) => session.commit());
     return result;
   }
 

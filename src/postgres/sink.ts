@@ -42,6 +42,17 @@ export interface Slice {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** By compare-and-set. It fails where there is nothing to move: what it is sent with is not to commit. */
+const MOVE = `with moved as (
+    update otel_data.journal_position
+    set at = $3, spans = spans + $4, logs = logs + $5, metric_points = metric_points + $6,
+      replaced = replaced + $7, updated_at = now()
+    where journal_id = $1 and at = $2
+    returning journal_id
+  )
+  select pg_current_xact_id()::text::bigint as id, 1 / count(*) as moved from moved`;
+const DIVISION_BY_ZERO = "22012";
+
 /** How often a batch is copied again when partitions are made under it. */
 const MAX_REROUTES = 5;
 
@@ -100,12 +111,23 @@ export class PostgresSink {
       );
     }
     await this.#prepare(batch, options);
-    const id = await this.#database.transaction(async (transaction) => {
-      onBegun?.();
-      await copy(transaction, batch);
-      await after;
-      return await this.#move(transaction, batch, slice);
-    }, options);
+    let id: bigint;
+    try {
+      id = await this.#database.transaction(async (transaction) => {
+        onBegun?.();
+        await copy(transaction, batch);
+        await after;
+        return await this.#moveAndCommit(transaction, batch, slice);
+      }, options);
+    } catch (error) {
+      if (!(error instanceof Unmoved)) throw error;
+      const at = await this.#read(options);
+      throw new PositionError(
+        `Cannot store a batch: journal ${this.#journalId} stands at ${at ?? "nothing"}, expected ` +
+          `${from} (another process uses the same journal id, or the database was restored)`,
+        at,
+      );
+    }
     this.#at = to;
     this.#known = true;
     this.#onStored(id, batch);
@@ -142,15 +164,7 @@ export class PostgresSink {
     // It may be another database by now, or an older copy.
     this.#registered = false;
     await this.#register(options);
-    const [row] = await this.#database.transaction(
-      (transaction) =>
-        transaction.query<{ at: bigint }>(
-          "select at from otel_data.journal_position where journal_id = $1 for update",
-          [this.#journalId],
-        ),
-      options,
-    );
-    this.#at = row?.at ?? 0n;
+    this.#at = await this.#read(options) ?? 0n;
     this.#known ||= this.#at > 0n;
     return this.#known ? this.#at : undefined;
   }
@@ -192,35 +206,43 @@ export class PostgresSink {
     this.#registered = true;
   }
 
-  /** @returns The id of the transaction. */
-  async #move(transaction: Transaction, batch: Batch, { from, to }: Slice): Promise<bigint> {
-    const { traces, logs, metrics } = batch;
-    const [moved] = await transaction.query<{ id: bigint }>(
-      `update otel_data.journal_position
-       set at = $3, spans = spans + $4, logs = logs + $5, metric_points = metric_points + $6,
-         replaced = replaced + $7, updated_at = now()
-       where journal_id = $1 and at = $2
-       returning pg_current_xact_id()::text::bigint as id`,
-      [
+  /** Waits for a transaction that is moving it. */
+  async #read(options: { readonly signal?: AbortSignal }): Promise<bigint | undefined> {
+    const [row] = await this.#database.transaction(
+      (transaction) =>
+        transaction.query<{ at: bigint }>(
+          "select at from otel_data.journal_position where journal_id = $1 for update",
+          [this.#journalId],
+        ),
+      options,
+    );
+    return row?.at;
+  }
+
+  /**
+   * Until the next slice may do the same nothing of this process comes in between, which while it is busy
+   * takes as long as the server does.
+   *
+   * @returns The id of the transaction.
+   */
+  async #moveAndCommit(
+    transaction: Transaction,
+    batch: Batch,
+    { from, to }: Slice,
+  ): Promise<bigint> {
+    const { traces, logs, metrics, replaced } = batch;
+    const counts = [traces.count, logs.count, metrics.count, replaced];
+    try {
+      const [moved] = await transaction.commitWith<{ id: bigint }>(MOVE, [
         this.#journalId,
         from,
         to,
-        traces.count,
-        logs.count,
-        metrics.count,
-        batch.replaced,
-      ],
-    );
-    if (moved !== undefined) return moved.id;
-    const [position] = await transaction.query<{ at: bigint }>(
-      "select at from otel_data.journal_position where journal_id = $1 for update",
-      [this.#journalId],
-    );
-    throw new PositionError(
-      `Cannot store a batch: journal ${this.#journalId} stands at ${position?.at ?? "nothing"}, ` +
-        `expected ${from} (another process uses the same journal id, or the database was restored)`,
-      position?.at,
-    );
+        ...counts,
+      ]);
+      return moved!.id;
+    } catch (error) {
+      throw refusal(error).code === DIVISION_BY_ZERO ? new Unmoved() : error;
+    }
   }
 }
 
@@ -249,6 +271,9 @@ async function copy(transaction: Transaction, batch: Batch): Promise<void> {
 
 /** Ends a transaction that was only a trial. */
 class RolledBack extends Error {}
+
+/** The position was not where it should have been. */
+class Unmoved extends Error {}
 
 /** What the clients call the constraint that was violated, at the places where they put it. */
 interface Refusal {
