@@ -2,7 +2,7 @@
 --
 --   ensure             makes the partitions of a time range that are missing
 --   list               the partitions of a table, newest first
---   seal               finishes a closed partition: dense indexes, one on errors, one on durations, statistics
+--   seal               finishes a closed partition: dense indexes, more of them (on services, errors, durations), statistics
 --   seal_steps         the same as a list of statements, which can then run one by one without locks
 --   expire             drops a partition that is wholly older than a cutoff
 --   expire_dimensions  deletes what only expired records had named, and what they were found by
@@ -228,6 +228,10 @@ begin
     from pg_index i join pg_class c on c.oid = i.indexrelid
     where i.indrelid = format('otel_data.%I', partition)::regclass and i.indisvalid;
   if errors is not null then
+    return next format(
+      'create index%s if not exists %I on otel_data.%I (service_id, time) with (fillfactor = 100)',
+      how, partition || '_service', partition
+    );
     return next format(
       'create index%s if not exists %I on otel_data.%I (service_id, time) where %s',
       how, partition || '_errors', partition, errors

@@ -133,8 +133,9 @@ create table otel_data.spans (
   exact bytea
 ) partition by range (time);
 create table otel_data.spans_default partition of otel_data.spans default;
+-- An index on (service_id, time) comes when a partition is sealed: kept row by row it takes as long as the
+-- rows themselves. Until then `granule` finds what a service has.
 create index spans_trace on otel_data.spans (trace_id);
-create index spans_service on otel_data.spans (service_id, time);
 -- One for both columns: new pages are read once to be summarized, and not once for each.
 create index spans_time on otel_data.spans using brin (time, granule) with (pages_per_range = 64);
 create index spans_loose on otel_data.spans (time) where granule = 0;
@@ -168,7 +169,6 @@ create table otel_data.logs_default partition of otel_data.logs default;
 comment on column otel_data.logs.granule is 'which of `granule_terms` and `signatures` say what it can be found by; 0 when none does';
 comment on column otel_data.logs.attributes is 'all attributes, of the few records that have no attribute set';
 create index logs_trace on otel_data.logs (trace_id) where trace_id is not null;
-create index logs_service on otel_data.logs (service_id, time);
 create index logs_time on otel_data.logs using brin (time, granule) with (pages_per_range = 64);
 create index logs_loose on otel_data.logs (time) where granule = 0;
 

@@ -143,8 +143,9 @@ create table otel_data.spans (
   exact bytea
 ) partition by range (time);
 create table otel_data.spans_default partition of otel_data.spans default;
+-- An index on (service_id, time) comes when a partition is sealed: kept row by row it takes as long as the
+-- rows themselves. Until then \`granule\` finds what a service has.
 create index spans_trace on otel_data.spans (trace_id);
-create index spans_service on otel_data.spans (service_id, time);
 -- One for both columns: new pages are read once to be summarized, and not once for each.
 create index spans_time on otel_data.spans using brin (time, granule) with (pages_per_range = 64);
 create index spans_loose on otel_data.spans (time) where granule = 0;
@@ -178,7 +179,6 @@ create table otel_data.logs_default partition of otel_data.logs default;
 comment on column otel_data.logs.granule is 'which of \`granule_terms\` and \`signatures\` say what it can be found by; 0 when none does';
 comment on column otel_data.logs.attributes is 'all attributes, of the few records that have no attribute set';
 create index logs_trace on otel_data.logs (trace_id) where trace_id is not null;
-create index logs_service on otel_data.logs (service_id, time);
 create index logs_time on otel_data.logs using brin (time, granule) with (pages_per_range = 64);
 create index logs_loose on otel_data.logs (time) where granule = 0;
 
@@ -876,7 +876,7 @@ export const PARTITIONS_SQL: string = `\
 --
 --   ensure             makes the partitions of a time range that are missing
 --   list               the partitions of a table, newest first
---   seal               finishes a closed partition: dense indexes, one on errors, one on durations, statistics
+--   seal               finishes a closed partition: dense indexes, more of them (on services, errors, durations), statistics
 --   seal_steps         the same as a list of statements, which can then run one by one without locks
 --   expire             drops a partition that is wholly older than a cutoff
 --   expire_dimensions  deletes what only expired records had named, and what they were found by
@@ -1102,6 +1102,10 @@ begin
     from pg_index i join pg_class c on c.oid = i.indexrelid
     where i.indrelid = format('otel_data.%I', partition)::regclass and i.indisvalid;
   if errors is not null then
+    return next format(
+      'create index%s if not exists %I on otel_data.%I (service_id, time) with (fillfactor = 100)',
+      how, partition || '_service', partition
+    );
     return next format(
       'create index%s if not exists %I on otel_data.%I (service_id, time) where %s',
       how, partition || '_errors', partition, errors

@@ -340,7 +340,7 @@ function scoped(stored: Stored<unknown>): { scope: InstrumentationScope; schemaU
   return { scope: stored.scope, schemaUrl: stored.scopeSchemaUrl };
 }
 
-/** Services are found by name first, so that the index on (service, time) can be used. */
+/** Services are found by name first, so that indexes on their ids can be used. */
 function SERVICE_IS(alias: string): string {
   return `${alias}.service_id = any (array(select id from otel_data.services where name = $))`;
 }

@@ -24,10 +24,11 @@ import { observed, openStore } from "./open_store.ts";
 import { drivers, type TestDriver } from "./postgres.ts";
 import { END, FIRST, HOUR, LOGS, shopDatabase, SPANS, timeOf, type Told } from "./shop_world.ts";
 
-const stores = new Map<string, Database>();
+const stores = new Map<TestDriver, Database>();
 for (const driver of drivers) stores.set(driver, await shopDatabase(driver));
 
 const RANGE = { since: FIRST + 7n * HOUR + 1n, until: END - 9n * HOUR };
+const RANGE_OF_ALL = { since: FIRST - HOUR, until: END };
 const KINDS = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
 
 function within({ record }: Told<Span>, { since, until } = RANGE): boolean {
@@ -372,6 +373,27 @@ for (const [driver, database] of stores) {
     assert.deepEqual(nobody.attributes, []);
     const earlier = await listAttributes(database, { since: 0n, until: FIRST });
     assert.deepEqual(earlier.attributes, []);
+  });
+
+  Deno.test(`attributes of a service that has none of the newest spans are listed too: ${driver}`, async () => {
+    await using store = await openStore(driver);
+    const write = async (service: string, key: string, count: number, time: bigint) => {
+      const from = { resource: resource([attribute("service.name", service)]) };
+      const spans = Array.from({ length: count }, (_, n) =>
+        span({
+          startTimeUnixNano: time + BigInt(n) * 1_000_000n,
+          attributes: [attribute(key, String(n))],
+        }));
+      await store.adapter.write("traces", encodeRequest("traces", traces(spans, from)));
+    };
+    await write("seldom", "seldom.key", 3, FIRST);
+    for (let n = 0; n < 6; n++) await write("often", "often.key", 2_000, FIRST + HOUR);
+    await store.adapter.flush();
+    const { attributes } = await listAttributes(store.database, RANGE_OF_ALL);
+    assert.deepEqual(
+      attributes.map(({ of, key }) => `${of} ${key}`),
+      ["record often.key", "record seldom.key", "resource service.name"],
+    );
   });
 
   Deno.test(`queries with a range touch the partitions in it, and at most the default one: ${driver}`, async () => {

@@ -228,6 +228,9 @@ function filters(signal: Signal): fc.Arbitrary<string> {
         "resource.host.name exists",
         "resource.host.name = none",
         "service = shop",
+        "service != shop",
+        "service = nobody",
+        "service exists",
       ),
     },
     signal === "traces"

@@ -21,8 +21,10 @@ const SIGNATURE_TERM_ROWS = 16_384;
 const SIGN_EVERY = 50_000;
 /** Smaller partitions are read whole as fast. */
 const MIN_ANALYZED_PAGES = 4_000;
-/** An open partition is analysed when it has grown so many times: to sample it takes a tenth of a second. */
+/** An open partition is analysed when it has grown so many times. */
 const ANALYZED_GROWTH = 4;
+/** Of this target: a quarter of the usual sample tells as much of these columns, in a fifth of the time. */
+const STATISTICS_TARGET = "25";
 /** Signatures after which the room of their terms is given back: each time takes as long as a signature. */
 const VACUUM_EVERY = 4;
 /** Two at once would do the same work. */
@@ -103,8 +105,9 @@ export async function sign(
       if (!left.some((other) => other.signal === signal)) break;
     }
   }
-  // What was deleted is room for new rows: an embedded database has nobody else to see to that.
-  if (vacuum) await database.query("vacuum otel_data.granule_terms", [], abort);
+  // What was deleted is room for new rows: an embedded database has nobody else to see to that. To give
+  // room back to the file system would take a lock, and seconds of waiting for it.
+  if (vacuum) await database.query("vacuum (truncate false) otel_data.granule_terms", [], abort);
   await summarize(database, abort);
   return made;
 }
@@ -228,7 +231,12 @@ async function summarize(database: Database, abort: Abortable): Promise<void> {
   );
   for (const { step } of steps) {
     await database.transaction(async (transaction) => {
-      await transaction.query("select set_config('lock_timeout', '1s', true)", [], abort);
+      await transaction.query(
+        `select set_config('lock_timeout', '1s', true),
+           set_config('default_statistics_target', $1, true)`,
+        [STATISTICS_TARGET],
+        abort,
+      );
       await transaction.query(step, [], abort);
     }, abort);
   }

@@ -15,7 +15,9 @@
 const KEY = 1;
 const NUMBER = 2;
 /** The kinds of dimensions whose ids are terms. */
-export const RESOURCE = 3, NAME = 4;
+export const RESOURCE = 3, NAME = 4, SERVICE = 6;
+/** Any of them. */
+export type TermDimension = typeof RESOURCE | typeof NAME | typeof SERVICE;
 /** Stands for every word: of texts whose words as Postgres prints them are not known. */
 export const ANY_WORD = 5;
 
@@ -65,7 +67,7 @@ export function valueTerm(value: unknown, key: number): number | undefined {
 }
 
 /** The term of a dimension's id, in its two halves. */
-export function idTerm(kind: typeof RESOURCE | typeof NAME, lo: number, hi: number): number {
+export function idTerm(kind: TermDimension, lo: number, hi: number): number {
   return mixed(mixed(lo ^ kind) ^ hi);
 }
 

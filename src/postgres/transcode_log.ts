@@ -14,7 +14,7 @@ import type { Dimensions } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
-import { idTerm, RESOURCE } from "./terms.ts";
+import { idTerm, RESOURCE, SERVICE } from "./terms.ts";
 
 const FIELDS = LOGS.columns.length;
 const LOG_RECORD = knownFields(1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12);
@@ -133,6 +133,8 @@ export class LogTranscoder implements RecordTranscoder {
     json.inexact = false;
     const { granules } = rows;
     granules.add(idTerm(RESOURCE, resource.lo, resource.hi));
+    const { service } = resource;
+    if (service !== undefined) granules.add(idTerm(SERVICE, service.lo, service.hi));
     this.#sets.write(json, cursor, attributes, resource.service, scope, granules);
     const attributesInexact = json.inexact;
 

@@ -5,12 +5,14 @@
  */
 
 import { z } from "zod";
-import { Conditions } from "../conditions.ts";
-import type { Database } from "../postgres/database.ts";
+import type { Filter } from "../filter.ts";
+import type { Database, Queryable } from "../postgres/database.ts";
+import { field } from "./filters.ts";
 import { limitField } from "./limits.ts";
 import { checked } from "./query_error.ts";
 import { RANGE_FIELDS, rangeOf, type RangeOptions, type TimeRange } from "./range.ts";
 import { reading, type ReadOptions } from "./reading.ts";
+import { scan, type ScannedRow } from "./scan.ts";
 
 /** Whose attributes. */
 export interface AttributeSearch extends RangeOptions {
@@ -46,19 +48,19 @@ export interface AttributeInfo {
   readonly key: string;
 }
 
-/** The newest records that are looked at of the one service that is asked for. */
-const OF_ONE = 5_000;
-/** The newest of each service otherwise, and of how many services: those seen last. */
-const OF_EACH = 200;
-const SERVICES = 200;
+const EVERYTHING: Filter = { kind: "and", parts: [] };
 
-const TABLES = { traces: "otel_data.spans", logs: "otel_data.logs" } as const;
+/** The newest records that are looked at: of the service that is asked for, or of all. */
+const OF_ONE = 5_000, OF_ALL = 10_000;
+/** The newest of each service that has none among those, and of how many: those seen last. */
+const OF_EACH = 200, SERVICES = 20;
 
 /**
  * The keys of the attributes that the newest records have.
  *
- * However much is stored, it looks at 5,000 spans or log records of the service that is named, or at
- * 200 of each of the 200 services that were seen last. A key that only others have is left out.
+ * However much is stored, it looks at the newest 5,000 spans or log records of the service that is named,
+ * or at the newest 10,000 of all; of services that have none among those, at 200 of each of the 20 that
+ * were seen last. A key that only others have is left out.
  *
  * @throws {QueryError} An option is wrong.
  * @throws {QueryTimeoutError} It took too long.
@@ -81,37 +83,63 @@ export async function listAttributes(
 ): Promise<AttributeList> {
   const { signal, service, limit, ...given } = checked(ATTRIBUTE_SEARCH, options);
   const range = rangeOf(given);
-  const where = new Conditions();
-  where.time(range);
-  const each = where.parameter(service === undefined ? OF_EACH : OF_ONE);
-  const newest = (ofService: string) =>
-    `(select t.attribute_set_id, t.attributes, t.resource_id from ${TABLES[signal]} t
-      ${where.sql} and t.service_id ${ofService} order by t.time desc limit ${each}::int)`;
-  const services = service === undefined
-    ? `select id from otel_data.services order by last_seen desc limit ${SERVICES}`
-    : `select id from otel_data.services where name = ${where.parameter(service)}`;
-  const rows = await reading(
-    database,
-    read,
-    (reader) =>
-      reader.query<{ of: AttributeInfo["of"]; key: string }>(
-        `with newest as materialized (
-           select n.* from (${services}) s cross join lateral ${newest("= s.id")} n
-           ${service === undefined ? `union all ${newest("is null")}` : ""}
-         ), sets as (
-           select a.attributes, a.own_keys from otel_data.attribute_sets a
-           where a.id in (select attribute_set_id from newest)
-         ), keys as (
-           select 'record' as of, jsonb_object_keys(attributes) as key from sets
-           union select 'record', unnest(own_keys) from sets
-           union select 'record', jsonb_object_keys(attributes) from newest
-           union select 'resource', jsonb_object_keys(r.attributes) from otel_data.resources r
-             where r.id in (select resource_id from newest)
-         )
-         select k.of, to_json(k.key)::text as key from keys k order by k.of, k.key collate "C"
-         limit ${where.parameter(limit)}::int`,
-        where.parameters,
-      ),
-  );
+  const rows = await reading(database, read, async (reader) => {
+    const search = { signal, range, columns: "attributes" } as const;
+    const newest = service === undefined
+      ? await scan(reader, { ...search, filter: EVERYTHING, limit: OF_ALL })
+      : await scan(reader, { ...search, filter: of(service), limit: OF_ONE });
+    if (service === undefined && newest.length === OF_ALL) {
+      for (const name of await othersOf(reader, range, newest)) {
+        newest.push(...await scan(reader, { ...search, filter: of(name), limit: OF_EACH }));
+      }
+    }
+    return await keysOf(reader, newest, limit);
+  });
   return { range, attributes: rows.map(({ of, key }) => ({ of, key: JSON.parse(key) })) };
+}
+
+function of(service: string): Filter {
+  return field("service", "=", service)!;
+}
+
+/** The services seen last that have no row among these. */
+async function othersOf(
+  reader: Queryable,
+  range: TimeRange,
+  rows: readonly ScannedRow[],
+): Promise<string[]> {
+  const ids = new Set(rows.map(({ service_id }) => service_id as bigint | null));
+  const others = await reader.query<{ name: string }>(
+    `select to_json(s.name)::text as name from otel_data.services s
+     where s.id <> all ($1::bigint[])
+       and s.last_seen >= otel_data.to_timestamptz($2::bigint) - interval '1 minute'
+     order by s.last_seen desc limit ${SERVICES}`,
+    [[...ids].filter((id) => id !== null), BigInt.asIntN(64, range.since)],
+  );
+  return others.map(({ name }) => JSON.parse(name));
+}
+
+/** The keys that rows have, in order. */
+async function keysOf(
+  reader: Queryable,
+  rows: readonly ScannedRow[],
+  limit: number,
+): Promise<{ of: AttributeInfo["of"]; key: string }[]> {
+  const distinct = <T>(column: string) =>
+    [...new Set(rows.map((row) => row[column] as T | null))].filter((value) => value !== null);
+  const given = distinct<string>("given").flatMap((keys) => JSON.parse(keys) as string[]);
+  return await reader.query(
+    `with sets as (
+       select a.attributes, a.own_keys from otel_data.attribute_sets a where a.id = any ($1::bigint[])
+     ), keys as (
+       select 'record' as of, jsonb_object_keys(attributes) as key from sets
+       union select 'record', unnest(own_keys) from sets
+       union select 'record', unnest($2::text[])
+       union select 'resource', jsonb_object_keys(r.attributes) from otel_data.resources r
+         where r.id = any ($3::bigint[])
+     )
+     select k.of, to_json(k.key)::text as key from keys k order by k.of, k.key collate "C"
+     limit $4::int`,
+    [distinct<bigint>("attribute_set_id"), given, distinct<bigint>("resource_id"), limit],
+  );
 }

@@ -13,6 +13,8 @@ import {
   NAME,
   numberTerm,
   RESOURCE,
+  SERVICE,
+  type TermDimension,
   valueTerm,
 } from "../postgres/terms.ts";
 import type { Signal } from "../record.ts";
@@ -22,7 +24,7 @@ export type Need =
   | { readonly kind: "term"; readonly term: number }
   | {
     readonly kind: "dimension";
-    readonly of: typeof RESOURCE | typeof NAME;
+    readonly of: TermDimension;
     readonly filter: Condition;
   }
   | { readonly kind: "and" | "or"; readonly parts: readonly Need[] };
@@ -73,6 +75,7 @@ function conditionNeed(
 ): Need | undefined {
   const { target } = filter;
   if (target.kind === "field") {
+    if (target.name === "service") return { kind: "dimension", of: SERVICE, filter };
     if (target.name === "operation") return { kind: "dimension", of: NAME, filter };
     return target.name === "text" && signal === "logs" ? textNeed(filter) : undefined;
   }

@@ -43,8 +43,13 @@ export interface Scan {
   readonly order?: "newest" | "slowest" | undefined;
   /** Only what comes behind the row of this key; see {@linkcode scanKey}. */
   readonly before?: readonly bigint[] | undefined;
-  /** Whether only ids (`trace_id`, `span_id`, `duration_ns`) and the key are wanted. @default {false} */
-  readonly idsOnly?: boolean;
+  /**
+   * What is wanted of a row beside its key: `ids` are `trace_id`, `span_id` and `duration_ns`,
+   * `attributes` is what those of it and of its resource are found by.
+   *
+   * @default {"all"}
+   */
+  readonly columns?: "all" | "ids" | "attributes";
 }
 
 /** A row of `SELECT_SPANS`, `SELECT_LOGS` or `SELECT_POINTS`, or ids, with what its key is made of. */
@@ -68,12 +73,34 @@ interface Source {
   readonly table: string;
   readonly select: string;
   readonly ids: string;
+  readonly attributes: string;
 }
 
+/** `given` are the keys of attributes that are in the row itself, as JSON. */
+const ATTRIBUTES = `t.service_id, t.resource_id, t.attribute_set_id,
+  case when t.attributes is not null
+    then to_json(array(select jsonb_object_keys(t.attributes)))::text
+  end as given`;
+
 const SOURCES: Readonly<Record<Signal, Source>> = {
-  traces: { table: "spans", select: SELECT_SPANS, ids: "t.trace_id, t.span_id, t.duration_ns" },
-  logs: { table: "logs", select: SELECT_LOGS, ids: "t.trace_id, t.span_id" },
-  metrics: { table: "metric_points", select: SELECT_POINTS, ids: "t.series_id" },
+  traces: {
+    table: "spans",
+    select: SELECT_SPANS,
+    ids: "t.trace_id, t.span_id, t.duration_ns",
+    attributes: ATTRIBUTES,
+  },
+  logs: {
+    table: "logs",
+    select: SELECT_LOGS,
+    ids: "t.trace_id, t.span_id",
+    attributes: ATTRIBUTES,
+  },
+  metrics: {
+    table: "metric_points",
+    select: SELECT_POINTS,
+    ids: "t.series_id",
+    attributes: "t.series_id",
+  },
 };
 
 /**
@@ -261,8 +288,8 @@ async function rowsOf(
   limit: number,
   narrow?: QuickLook,
 ): Promise<ScannedRow[]> {
-  const { signal, order, before, idsOnly } = search;
-  const { table, select, ids } = SOURCES[signal];
+  const { signal, order, before, columns = "all" } = search;
+  const { table, select, ...some } = SOURCES[signal];
   const where = rowsWhere(search, range);
   if (before !== undefined) where.addSql(behind(before, where));
   narrow?.(where);
@@ -271,11 +298,9 @@ async function rowsOf(
   const chosen = `(select t.*, t.tableoid::bigint as place_table, t.ctid as place ${fromOf(signal)}
     ${where.sql} order by ${duration}t.time desc, t.time_frac desc, t.ctid desc
     limit ${where.parameter(limit)}::int) t`;
-  const columns = idsOnly
-    ? `select ${ids}, (extract(epoch from t.time) * 1000000)::bigint as time_micros, t.time_frac
-       from otel_data.${table} t`
-    : select;
-  const sql = columns
+  const sql = (columns === "all" ? select : `select ${some[columns]},
+      (extract(epoch from t.time) * 1000000)::bigint as time_micros, t.time_frac
+    from otel_data.${table} t`)
     .replace("select", "select t.place_table, t.place::text as place,")
     .replace(`otel_data.${table} t`, () => chosen);
   return await reader.query<ScannedRow>(
@@ -300,25 +325,30 @@ function behind(key: readonly bigint[], where: Conditions): string {
   return `t.duration_ns <= ${duration} and (t.duration_ns < ${duration} or ${later})`;
 }
 
-/** When the newest row of a range is: the index on (service, time) says that of each service. */
+/**
+ * A time that no row of the range is behind: that of the newest granule which reaches into it, or of a row
+ * in none.
+ */
 async function newestOf(reader: Queryable, { signal }: Scan, range: TimeRange): Promise<bigint> {
   if (signal === "metrics") return range.until;
   const where = new Conditions();
-  where.time(range);
-  const newest = (service: string) =>
-    `(select t.time from otel_data.${
-      SOURCES[signal].table
-    } t ${where.sql} and t.service_id ${service}
-      order by t.time desc limit 1)`;
+  const name = `${where.parameter(signal)}::text`;
+  const time = (nanos: bigint) =>
+    `otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
+  const since = time(range.since);
+  const until = time(range.until);
+  const last = (table: string) =>
+    `select max(x.last) as at from otel_data.${table} x
+     where x.signal = ${name} and x.last >= ${since} and x.first <= ${until}`;
   const [row] = await reader.query<{ micros: bigint | null }>(
-    `select (extract(epoch from max(n.time)) * 1000000)::bigint as micros from (
-       select n.time from otel_data.services s cross join lateral ${newest("= s.id")} n
-       union all ${newest("is null")}
+    `select (extract(epoch from max(n.at)) * 1000000)::bigint as micros from (
+       ${last("signatures")} union all ${last("granule_terms")}
+       union all select u.last from otel_data.unsigned(${name}, ${since}, ${until}) u
      ) n`,
     where.parameters,
   );
   const micros = row!.micros;
-  return micros === null ? range.since : micros * MICROSECOND;
+  return micros === null ? range.since : min(micros * MICROSECOND, range.until);
 }
 
 function wholeMicros(nanos: bigint): bigint {

@@ -192,7 +192,7 @@ export async function listOperations(
   };
 }
 
-/** Rows `t` of the service whose name `$` is; its ids are found first, for the index on (service, time). */
+/** Rows `t` of the service whose name `$` is; its ids are found first, for indexes on them. */
 export const SERVICE_IS =
   "t.service_id = any (array(select id from otel_data.services where name = $))";
 

@@ -120,7 +120,7 @@ export async function tracesOf(
   },
   limit: number,
 ): Promise<FoundTraces> {
-  const search = { signal: "traces", filter, range, order, idsOnly: true } as const;
+  const search = { signal: "traces", filter, range, order, columns: "ids" } as const;
   const found = new Map<string, ScannedRow>();
   const given = new Set<string>();
   let at = before;
