@@ -116,21 +116,22 @@ create table otel_data.series (
 create index series_metric on otel_data.series (metric_id);
 comment on column otel_data.series.otlp is 'the attributes of its points, as field 1 of an otherwise empty ExponentialHistogramDataPoint';
 
--- Fixed-width columns first, so that no byte is lost to alignment.
+-- Fixed-width columns first, so that no byte is lost to alignment; of those what is looked for first, and
+-- what may be null last, because whoever reads a column walks over those before it.
 create table otel_data.spans (
   trace_id uuid not null,
-  span_id bigint not null,
-  parent_span_id bigint,
   time timestamptz not null,
+  granule int not null default 0,
+  flags int not null,
+  span_id bigint not null,
   duration_ns bigint not null,
   resource_id bigint not null,
   scope_id bigint not null,
   name_id bigint not null,
   service_id bigint,
   attribute_set_id bigint,
+  parent_span_id bigint,
   end_unix_nano bigint,
-  flags int not null,
-  granule int not null default 0,
   time_frac smallint not null,
   kind smallint not null,
   status smallint,
@@ -157,15 +158,15 @@ comment on column otel_data.spans.status is 'null when the span came without a s
 
 create table otel_data.logs (
   time timestamptz not null,
-  observed_unix_nano bigint,
+  granule int not null default 0,
+  flags int not null,
   resource_id bigint not null,
   scope_id bigint not null,
   service_id bigint,
-  attribute_set_id bigint,
   trace_id uuid,
+  attribute_set_id bigint,
   span_id bigint,
-  flags int not null,
-  granule int not null default 0,
+  observed_unix_nano bigint,
   time_frac smallint not null,
   severity_number smallint not null,
   severity_text text,

@@ -17,8 +17,11 @@ import { noCounts, type Sink } from "./sink.ts";
 /** The name of the database among the destinations. */
 export const DATABASE = "postgres";
 
-/** Bytes of the journal that are stored at a time; three such slices are under way. */
-const STORE_BYTES = 2 << 20;
+/**
+ * Bytes of the journal that are stored at a time; three such slices are under way. The server spends a
+ * millisecond or two on each, whatever is in it.
+ */
+const STORE_BYTES = 4 << 20;
 /** How long a request to a forward may take at most, in ms: what OTLP exporters wait for an answer. */
 const REQUEST_MS = 10_000;
 /** How long a call of a sink may go on once all is to end, in ms: closing has waited before. */
