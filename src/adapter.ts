@@ -93,6 +93,8 @@ export type {
   PGliteStatements,
 } from "./postgres/pglite_instance.ts";
 
+/** How long numbers wait for a disk that hangs, in milliseconds: then they are those kept before. */
+const TALLY_MS = 1_000;
 /** How long `maintain` may take, in milliseconds. Sealing large partitions does take long. */
 const MAINTAIN_MS = 3_600_000;
 
@@ -358,6 +360,8 @@ export class OTelStorageAdapter implements AsyncDisposable {
   /** Numbers as of this moment. */
   async stats(): Promise<AdapterStats> {
     const { intake, buffer, journal, tail, letters, destinations } = await this.#usable();
+    await journal.keepTally(AbortSignal.timeout(TALLY_MS));
+    // From here on nothing may come in between, so that the numbers fit together.
     const { id, oldest, head } = journal;
     const kind = this.#settings.dataDir === undefined ? "memory" : "disk";
     return {

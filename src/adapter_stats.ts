@@ -6,7 +6,9 @@
  *     received = rejected + duplicates + accepted
  *     accepted = delivered + pending + dead + skipped      for each destination
  *
- * in records of each signal: spans, log records, metric points.
+ * in records of each signal: spans, log records, metric points. They count since the journal began; one in
+ * memory begins with the process. What came in never falls, however the process ends: what is told here is
+ * on disk. A kill only forgets what was rejected or sent again since these numbers were last asked for.
  *
  * @module
  */
@@ -21,11 +23,11 @@ import type { BufferStats } from "./record_buffer.ts";
 export interface AdapterStats {
   /** Records of answered requests: rejected, duplicates and accepted. */
   readonly received: Counts;
-  /** Invalid records, since the process began. */
+  /** Invalid records. */
   readonly rejected: Counts;
-  /** Valid records of requests that were sent again, since the process began. */
+  /** Valid records of requests that were sent again. */
   readonly duplicates: Counts;
-  /** Valid records in the journal since it began. */
+  /** Valid records that the journal has taken. */
   readonly accepted: Counts;
   /** How long what is stored is kept, in days. */
   readonly retentionDays: number;

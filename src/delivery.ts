@@ -173,6 +173,7 @@ export class Delivery implements AsyncDisposable {
       name: this.#name,
       state: state.kind,
       paused: this.#paused,
+      located: this.#progress.isLocated,
       position,
       lagBytes: lag > 0n ? Number(lag) : 0,
       lagSeconds: arrival === undefined ? 0 : Math.max(0, time.now() / 1e3 - Number(arrival) / 1e9),

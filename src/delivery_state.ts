@@ -73,6 +73,11 @@ export interface DeliveryStats extends LedgerCounts {
   readonly state: DeliveryStateKind;
   /** Whether it was told to pause. */
   readonly paused: boolean;
+  /**
+   * Whether it is known where it is. A destination that keeps its position itself has to be asked for it
+   * after a start; until then it is taken to be at the oldest record of the journal.
+   */
+  readonly located: boolean;
   /** Where it will go on. */
   readonly position: bigint;
   /** Bytes of the journal from there to its head. */

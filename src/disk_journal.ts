@@ -4,6 +4,7 @@
  * | part | what it does |
  * | --- | --- |
  * | `recovery` | what is found in the folder, and put in order, when it is opened |
+ * | `tally` | what came in and is not appended |
  * | `resend_window`, `keys` | requests that are sent again, and how that outlives segments |
  * | `space`, `room` | how much there is, and the line of those who wait for it |
  * | `appender`, `writer` | groups of records, one after the other, into segment files |
@@ -30,6 +31,7 @@ import {
   type JournalStats,
   JournalUnavailableError,
   type ReadBounds,
+  type Unkept,
 } from "./journal.ts";
 import { Appender, type NewRecord } from "./journal/appender.ts";
 import {
@@ -48,13 +50,15 @@ import { RecentRecords } from "./journal/recent.ts";
 import { type Recovered, Recovery } from "./journal/recovery.ts";
 import { ResendWindow } from "./journal/resend_window.ts";
 import { Room } from "./journal/room.ts";
-import { keyOf, NO_COUNTS, plus } from "./journal/segment.ts";
+import { keyOf } from "./journal/segment.ts";
 import { Space } from "./journal/space.ts";
+import { Tally } from "./journal/tally.ts";
 import { type Tell, telling } from "./journal/tell.ts";
 import { Upkeep } from "./journal/upkeep.ts";
-import { Waiters } from "./journal/waiters.ts";
+import { ended, Waiters } from "./journal/waiters.ts";
 import { SegmentWriter } from "./journal/writer.ts";
 import type { JournalFiles } from "./journal_files.ts";
+import type { Signal } from "./record.ts";
 
 export type { JournalOptions } from "./journal/options.ts";
 
@@ -96,6 +100,7 @@ class DiskJournal implements Journal {
   readonly #damage: DamageLog;
   readonly #window: ResendWindow;
   readonly #recovered: Recovered;
+  readonly #tally: Tally;
   readonly #writer: SegmentWriter;
   readonly #appender: Appender;
   readonly #reader: SegmentReader;
@@ -108,7 +113,6 @@ class DiskJournal implements Journal {
   readonly #headWaiters = new Waiters();
   #started = false;
   #closed = false;
-  #duplicates = NO_COUNTS;
   #refused = 0;
 
   static async open(
@@ -156,6 +160,7 @@ class DiskJournal implements Journal {
     this.#damage = damage;
     this.#window = window;
     this.#recovered = recovered;
+    this.#tally = new Tally(files, recovered.unkept, tell);
     this.#writer = new SegmentWriter(files, segments, file, () => this.#segmentBytes, tell);
     this.#appender = new Appender(
       this.#writer,
@@ -215,6 +220,10 @@ class DiskJournal implements Journal {
     return this.#appender.accepted;
   }
 
+  get tally(): Unkept {
+    return this.#tally.kept;
+  }
+
   get stats(): JournalStats {
     return {
       bytes: this.#bytes,
@@ -222,7 +231,6 @@ class DiskJournal implements Journal {
       queuedBytes: this.#appender.queuedBytes,
       freeBytes: this.#space.freeBytes,
       segments: this.#recovered.segments.length,
-      duplicates: this.#duplicates,
       appended: this.#appender.appended,
       refused: this.#refused,
       waiting: this.#room.waiting,
@@ -244,10 +252,16 @@ class DiskJournal implements Journal {
     const store = () => this.#store(record, signal);
     if (again) return { position: await store(), duplicate: false };
     const appended = await this.#window.once(record.key, store, signal);
-    if (appended.duplicate) {
-      this.#duplicates = plus(this.#duplicates, request.signal, request.count);
-    }
+    if (appended.duplicate) this.#tally.add("duplicates", request.signal, request.count);
     return appended;
+  }
+
+  reject(signal: Signal, count: number): void {
+    this.#tally.add("rejected", signal, count);
+  }
+
+  async keepTally(signal?: AbortSignal): Promise<void> {
+    await ended(this.#tally.keep(), signal);
   }
 
   async room({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -333,6 +347,7 @@ class DiskJournal implements Journal {
     this.#room.open();
     this.#headWaiters.wake();
     await this.#appender.flush();
+    await this.#tally.keep();
     await this.#upkeep.close();
     await this.#space.measure();
     await this.#writer.close();

@@ -13,11 +13,11 @@ import {
   type JournalRequest,
   JournalUnavailableError,
 } from "./journal.ts";
+import { ended } from "./journal/waiters.ts";
 import { sum } from "./ledger.ts";
 import type { PreparedRows } from "./postgres/prepared_rows.ts";
 import type { Signal } from "./record.ts";
 import type { Refusal } from "./refusals.ts";
-import { noCounts } from "./sink.ts";
 
 /** The request is not acknowledged, and sending the same again later will help. */
 export class UnavailableError extends Error {
@@ -77,15 +77,15 @@ export interface Taken {
   readonly stored: (() => Promise<WriteResult>) | undefined;
 }
 
-/** The ledger of what came in, in records by signal. */
+/** The ledger of what came in since the journal began, in records by signal. */
 export interface IntakeCounts {
   /** Records of requests that were answered for: rejected, duplicates and accepted. */
   readonly received: Counts;
-  /** Invalid ones, since the process began. */
+  /** Invalid ones. */
   readonly rejected: Counts;
-  /** Valid ones that were there already, since the process began. */
+  /** Valid ones that were there already. */
   readonly duplicates: Counts;
-  /** Valid ones in the journal since it began. */
+  /** Valid ones that the journal has taken. */
   readonly accepted: Counts;
 }
 
@@ -113,7 +113,6 @@ export class Intake {
   readonly #onKept: OnKept;
   /** Writes that are not settled. */
   readonly #writes = new Set<Promise<unknown>>();
-  #rejected: Counts = noCounts();
 
   /**
    * @param journal Where they go.
@@ -130,8 +129,7 @@ export class Intake {
 
   /** Numbers that fit together at any moment. */
   get counts(): IntakeCounts {
-    const { accepted, stats: { duplicates } } = this.#journal;
-    const rejected = this.#rejected;
+    const { accepted, tally: { rejected, duplicates } } = this.#journal;
     return { received: sum(sum(rejected, duplicates), accepted), rejected, duplicates, accepted };
   }
 
@@ -155,14 +153,7 @@ export class Intake {
 
   /** Resolves when the requests that are being taken now are settled, or when the signal aborts. */
   async idle(signal?: AbortSignal): Promise<void> {
-    const settled = Promise.allSettled(this.#writes);
-    if (signal === undefined) return void await settled;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const onAbort = () => resolve();
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    await Promise.race([settled, promise]);
-    signal.removeEventListener("abort", onAbort);
+    await ended(Promise.allSettled(this.#writes), signal);
   }
 
   /**
@@ -218,7 +209,7 @@ export class Intake {
     );
     const result = { accepted: count, rejected, message };
     if (count === 0) {
-      this.#reject(signal, rejected);
+      this.#journal.reject(signal, rejected);
       return { result };
     }
     const request = { signal, body, count, arrivalUnixNano };
@@ -227,7 +218,7 @@ export class Intake {
       abort && { signal: abort },
     );
     if (!duplicate) keep(position);
-    this.#reject(signal, rejected);
+    this.#journal.reject(signal, rejected);
     return { result, position, request: duplicate ? undefined : request };
   }
 
@@ -245,10 +236,6 @@ export class Intake {
     // Which records of it the database refused is not said.
     if (request !== undefined && refusal === undefined) this.#onKept(request);
     return withRefusal(result, refusal);
-  }
-
-  #reject(signal: Signal, count: number): void {
-    this.#rejected = sum(this.#rejected, { ...noCounts(), [signal]: count });
   }
 }
 

@@ -134,6 +134,14 @@ export interface Cursor {
   keep(note: string): Promise<void>;
 }
 
+/** Records that came in and are not in the journal, since it began. */
+export interface Unkept {
+  /** Invalid ones. */
+  readonly rejected: Counts;
+  /** Valid ones of requests that were there already. */
+  readonly duplicates: Counts;
+}
+
 /** Numbers about a journal. Those marked (run) count since it was opened. */
 export interface JournalStats {
   /** Bytes of its segments. */
@@ -146,8 +154,6 @@ export interface JournalStats {
   readonly freeBytes: number;
   /** Its segments. */
   readonly segments: number;
-  /** Valid records in requests that were there already (run). */
-  readonly duplicates: Counts;
   /** Requests appended (run). */
   readonly appended: number;
   /** Requests refused because there was no space, or writing failed (run). */
@@ -190,6 +196,8 @@ export interface Journal extends AsyncDisposable {
   readonly head: bigint;
   /** Valid records before the head, since the journal began. */
   readonly accepted: Counts;
+  /** Records that are not in it, as of the last {@linkcode Journal.keepTally}. None falls, ever. */
+  readonly tally: Unkept;
   /** Numbers about it. */
   readonly stats: JournalStats;
   /**
@@ -200,6 +208,15 @@ export interface Journal extends AsyncDisposable {
    * @throws The reason of the signal, if it is taken back.
    */
   append(request: JournalRequest, options?: AppendOptions): Promise<Appended>;
+  /** Counts invalid records, which are not appended. Duplicates it counts itself. */
+  reject(signal: Signal, count: number): void;
+  /**
+   * Keeps what was counted until now, so that it is in the tally and outlives the process as the records
+   * do. Never fails: what cannot be kept now is when it is called again.
+   *
+   * @param signal Ends the wait, for a disk that hangs.
+   */
+  keepTally(signal?: AbortSignal): Promise<void>;
   /**
    * Waits for space, at most `maxWaitMs`. To be called before a body is read.
    *
@@ -261,11 +278,11 @@ export type JournalEventKind =
   | "new cursor"
   /** A cursor of a destination that is not configured any more; it holds nothing back. */
   | "unused cursor"
-  /** What a destination has noted beside its cursor cannot be read; it starts without. */
+  /** What a destination has noted beside its cursor, or the tally, cannot be read; it starts without. */
   | "note lost"
   /** Writing failed; what was written since the last success is written again to a new segment. */
   | "write failed"
-  /** A segment that all have passed, or what belongs to it, could not be removed or kept. */
+  /** A segment that all have passed, what belongs to it or the tally could not be removed or kept. */
   | "upkeep failed"
   /** Which requests came lately was partly forgotten: sent again, they are taken for new ones. */
   | "keys lost";

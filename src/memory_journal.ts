@@ -21,12 +21,15 @@ import {
   type JournalStats,
   JournalUnavailableError,
   type ReadBounds,
+  type Unkept,
 } from "./journal.ts";
 import { cursorFile, JournalCursor, lowest } from "./journal/cursor.ts";
 import { ResendWindow } from "./journal/resend_window.ts";
 import { Room } from "./journal/room.ts";
 import { HEAD_BYTES, keyOf, NO_COUNTS, plus } from "./journal/segment.ts";
+import { NOTHING } from "./journal/tally.ts";
 import { Waiters } from "./journal/waiters.ts";
+import type { Signal } from "./record.ts";
 
 /** Settings of {@linkcode memoryJournal}. */
 export interface MemoryJournalOptions {
@@ -80,7 +83,7 @@ class MemoryJournal implements Journal {
   #head = 0n;
   #bytes = 0;
   #accepted = NO_COUNTS;
-  #duplicates = NO_COUNTS;
+  #tally: Unkept = NOTHING;
   #appended = 0;
   #refused = 0;
   #started = false;
@@ -115,6 +118,10 @@ class MemoryJournal implements Journal {
     return this.#accepted;
   }
 
+  get tally(): Unkept {
+    return this.#tally;
+  }
+
   get stats(): JournalStats {
     return {
       bytes: this.#bytes,
@@ -122,7 +129,6 @@ class MemoryJournal implements Journal {
       queuedBytes: 0,
       freeBytes: Infinity,
       segments: 0,
-      duplicates: this.#duplicates,
       appended: this.#appended,
       refused: this.#refused,
       waiting: this.#room.waiting,
@@ -144,10 +150,16 @@ class MemoryJournal implements Journal {
     const store = () => this.#store(request, key, signal);
     if (again) return { position: await store(), duplicate: false };
     const appended = await this.#window.once(key, store, signal);
-    if (appended.duplicate) {
-      this.#duplicates = plus(this.#duplicates, request.signal, request.count);
-    }
+    if (appended.duplicate) this.#count("duplicates", request.signal, request.count);
     return appended;
+  }
+
+  reject(signal: Signal, count: number): void {
+    this.#count("rejected", signal, count);
+  }
+
+  keepTally(): Promise<void> {
+    return Promise.resolve();
   }
 
   async room({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -229,6 +241,10 @@ class MemoryJournal implements Journal {
     this.#window.add({ key, position, arrivalMs: this.#options.clock() });
     this.#headWaiters.wake();
     return position;
+  }
+
+  #count(what: keyof Unkept, signal: Signal, count: number): void {
+    this.#tally = { ...this.#tally, [what]: plus(this.#tally[what], signal, count) };
   }
 
   /** The index of the first record that ends behind a position. */

@@ -1,8 +1,13 @@
 /**
  * Numbers about the adapter in the text format of Prometheus, version 0.0.4.
  *
- * Counters of records since the journal began survive a restart. Those of a destination go back, as
- * at a reset, when its database was restored from an older copy and gets records again.
+ * Counters of records since the journal began go on after a restart. None falls, also when the process
+ * is killed: that only forgets what was rejected or sent again since the last sample. All others begin
+ * at 0 with the process.
+ *
+ * What became of records at a database is told once that was asked, so that it does not begin lower than
+ * it ended. It goes back, as at a reset, when a database was restored from an older copy and gets records
+ * again.
  *
  * Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
  *
@@ -49,9 +54,9 @@ function recordFamilies({ received, rejected, duplicates, accepted }: AdapterSta
   const family = (name: string, help: string, counts: Counts) =>
     counter(`${name}_records`, help, bySignal(counts));
   return [
-    family("received", "Records of answered requests.", received),
-    family("rejected", "Invalid records.", rejected),
-    family("duplicate", "Valid records of requests that were sent again.", duplicates),
+    family("received", "Records of answered requests since the journal began.", received),
+    family("rejected", "Invalid records since the journal began.", rejected),
+    family("duplicate", "Valid records of requests sent again since it began.", duplicates),
     family("accepted", "Valid records in the journal since it began.", accepted),
   ];
 }
@@ -118,6 +123,8 @@ function destinationFamilies(destinations: readonly DestinationStats[]): Family[
     of((destination) => [[{}, value(destination)]]);
   const records = (counts: (destination: DestinationStats) => Counts) =>
     of((destination) => bySignal(counts(destination)));
+  const known = (counts: (destination: DestinationStats) => Counts) =>
+    of((destination) => destination.located ? bySignal(counts(destination)) : []);
   const total = (name: string, help: string, samples: readonly Sample[]) =>
     counter(`destination_${name}`, help, samples);
   const now = (name: string, help: string, samples: readonly Sample[]) =>
@@ -125,10 +132,10 @@ function destinationFamilies(destinations: readonly DestinationStats[]): Family[
   return [
     now("info", "Which destination it is.", of(({ kind, url }) => [[{ kind, url }, 1]])),
     total("accepted_records", "Records it was to get.", records((d) => d.accepted)),
-    total("delivered_records", "Records it has.", records((d) => d.delivered)),
+    total("delivered_records", "Records it has.", known((d) => d.delivered)),
     now("pending_records", "Records yet to be delivered.", records((d) => d.pending)),
-    total("dead_records", "Records it would never take.", records((d) => d.dead)),
-    total("skipped_records", "Records given up.", records((d) => d.skipped)),
+    total("dead_records", "Records it would never take.", known((d) => d.dead)),
+    total("skipped_records", "Records given up.", known((d) => d.skipped)),
     total(
       "rejected_records",
       "Records it said it rejected of requests it took.",

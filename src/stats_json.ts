@@ -69,6 +69,7 @@ const SCHEMA = z.object({
     url: z.string(),
     state: z.string(),
     paused: z.boolean(),
+    located: z.boolean(),
     breaker: z.string(),
     breakerSinceMs: count,
     nextAttemptMs: count,

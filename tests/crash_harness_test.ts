@@ -105,9 +105,9 @@ Deno.test("the crash harness sees a ledger that does not add up, and one that fo
     skipped: NONE,
   };
   const right: CollectorStats = {
-    received: taken,
+    received: { ...NONE, logs: 4 },
     rejected: NONE,
-    duplicates: NONE,
+    duplicates: { ...NONE, logs: 1 },
     accepted: taken,
     destinations: [destination],
   };
@@ -118,21 +118,19 @@ Deno.test("the crash harness sees a ledger that does not add up, and one that fo
   assert.deepEqual(await watch.drained(server.url, signal), right);
 
   const wrong: CollectorStats[] = [
-    { ...right, received: { ...NONE, logs: 4 } },
+    { ...right, received: taken },
     { ...right, destinations: [{ ...destination, pending: { ...NONE, logs: 1 } }] },
     { ...right, destinations: [{ ...destination, delivered: NONE }] },
     // Less than before, though no less than what was acknowledged.
-    { ...right, received: { ...NONE, logs: 2 }, accepted: { ...NONE, logs: 2 } },
+    { ...right, received: taken, accepted: { ...NONE, logs: 2 } },
+    { ...right, received: taken, duplicates: NONE },
   ];
   for (stats of wrong) {
     await assert.rejects(watch.drained(server.url, signal), assert.AssertionError);
   }
   stats = right;
   const behind = new LedgerWatch(() => ({ ...NONE, logs: 4 }));
-  await assert.rejects(
-    behind.drained(server.url, signal),
-    /4 logs were acknowledged, 0 accepted before/,
-  );
+  await assert.rejects(behind.drained(server.url, signal), /4 logs were acknowledged/);
 });
 
 Deno.test("the load of the crash harness knows what was acknowledged, and sends the rest again", async () => {

@@ -34,6 +34,10 @@ export interface CollectorStats {
   readonly destinations: readonly DestinationStats[];
 }
 
+const COUNTERS = ["received", "rejected", "duplicates", "accepted"] as const;
+
+type Counters = Pick<CollectorStats, (typeof COUNTERS)[number]>;
+
 /** Between two samples. */
 const SAMPLE_MS = 50;
 
@@ -42,7 +46,8 @@ export class LedgerWatch {
   /** How often the equations were found to hold. */
   samples = 0;
   readonly #acknowledged: () => Counted;
-  #accepted: Counted = { traces: 0, logs: 0, metrics: 0 };
+  /** Of the last sample. */
+  #before: Counters | undefined;
   #storing = Promise.withResolvers<void>();
 
   /** @param acknowledged Records that the collector has acknowledged until now, each once. */
@@ -86,15 +91,21 @@ export class LedgerWatch {
     const acknowledged = { ...this.#acknowledged() };
     const stats = await collectorStats(url, client);
     checkEquations(stats);
-    // What was accepted stays so, whoever was killed, and is no less than what was acknowledged.
+    // What was told stays so, whoever was killed, and is no less than what was acknowledged.
+    const before = this.#before ?? stats;
     for (const signal of SIGNALS) {
+      for (const what of COUNTERS) {
+        assert.ok(
+          stats[what][signal] >= before[what][signal],
+          `${before[what][signal]} ${signal} were ${what} before: ${JSON.stringify(stats)}`,
+        );
+      }
       assert.ok(
-        stats.accepted[signal] >= Math.max(this.#accepted[signal], acknowledged[signal]),
-        `${acknowledged[signal]} ${signal} were acknowledged, ${this.#accepted[signal]} accepted ` +
-          `before: ${JSON.stringify(stats)}`,
+        stats.accepted[signal] >= acknowledged[signal],
+        `${acknowledged[signal]} ${signal} were acknowledged: ${JSON.stringify(stats)}`,
       );
     }
-    this.#accepted = stats.accepted;
+    this.#before = stats;
     // Every destination was there from the start.
     for (const { accepted } of stats.destinations) {
       assert.deepEqual(accepted, stats.accepted, JSON.stringify(stats));

@@ -132,7 +132,12 @@ for (const { name, open } of KINDS) {
     assert.equal((await journal.append(other)).duplicate, false, "of another signal");
     bench.pass(599_999);
     assert.deepEqual(await bench.append(journal, "one"), { ...first, duplicate: true });
-    assert.deepEqual(journal.stats.duplicates, { traces: 0, logs: 2, metrics: 0 });
+    journal.reject("traces", 3);
+    await journal.keepTally();
+    assert.deepEqual(journal.tally, {
+      rejected: { traces: 3, logs: 0, metrics: 0 },
+      duplicates: { traces: 0, logs: 2, metrics: 0 },
+    });
     bench.pass(1);
     assert.equal((await bench.append(journal, "one")).duplicate, false);
     assert.deepEqual(journal.accepted, { traces: 1, logs: 2, metrics: 0 });

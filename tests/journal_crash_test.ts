@@ -17,6 +17,7 @@ const SYNCS = [
   "file: new keys",
   "file: new note",
   "file: new segment",
+  "file: new tally",
   "file: segment",
   "folder: cursor renamed",
   "folder: id renamed",
@@ -25,6 +26,7 @@ const SYNCS = [
   "folder: segment made",
   "folder: segment removed",
   "folder: segment renamed",
+  "folder: tally renamed",
 ];
 
 Deno.test("the journal keeps what it promised in random lives of appends, faults and crashes", async () => {

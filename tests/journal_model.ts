@@ -15,10 +15,13 @@ import {
   type JournalRecord,
   type JournalRequest,
   JournalUnavailableError,
+  type Unkept,
 } from "../src/journal.ts";
 import type { Signal } from "../src/record.ts";
 import { type Call, CrashingDisk, type Kept, randomOf } from "./crashing_files.ts";
 
+const NONE = { traces: 0, logs: 0, metrics: 0 };
+const NOTHING: Unkept = { rejected: NONE, duplicates: NONE };
 const WINDOW_MS = 600_000;
 const GRACE_MS = 120_000;
 const SIGNALS: readonly Signal[] = ["traces", "logs", "metrics"];
@@ -86,6 +89,9 @@ class Model {
   #database: Cursor | undefined;
   /** By the names of the cursors. */
   readonly #notes = new Map<string, Notes>();
+  /** What came and was not appended, and what of it the journal has told. */
+  #unkept: Unkept = NOTHING;
+  #told: Unkept = NOTHING;
   /** Faults since the last step began, and whether more than one may come. */
   #faults = 0;
   #manyFaults = false;
@@ -155,6 +161,8 @@ class Model {
         await Promise.all([this.#append(this.#newRequest()), this.#append(this.#newRequest())]);
       }
       for (const cursor of this.#cursors) await this.#note(cursor);
+      this.#reject();
+      await this.#tell();
       await this.#moveAll();
       this.#wallMs += laterMs;
       await this.#append(this.#newRequest());
@@ -248,8 +256,11 @@ class Model {
     } else if (kind < 0.75) {
       const place = this.#pick([...this.#places.values(), undefined]);
       await (place === undefined ? this.#moveDatabase() : this.#move(place));
-    } else if (kind < 0.85) {
+    } else if (kind < 0.83) {
       await this.#note(this.#pick(this.#cursors));
+    } else if (kind < 0.87) {
+      this.#reject();
+      await this.#tell();
     } else {
       await this.#read(this.#pick([0n, this.#databaseAt, this.#journal!.oldest]));
     }
@@ -290,6 +301,7 @@ class Model {
     const { stored } = known;
     if (duplicate) {
       this.duplicates++;
+      this.#count("duplicates", request.signal, request.count);
       assert(!again, "stored again when told so");
       assert(stored.has(position) || !this.#seen.has(position), "a duplicate of something else");
       stored.set(position, stored.get(position) ?? sentMs);
@@ -302,6 +314,28 @@ class Model {
       stored.set(position, sentMs);
     }
     this.#acknowledged.set(position, text);
+  }
+
+  #reject(): void {
+    const [signal, count] = [this.#pick(SIGNALS), this.#below(3)];
+    this.#journal!.reject(signal, count);
+    this.#count("rejected", signal, count);
+  }
+
+  #count(what: keyof Unkept, signal: Signal, count: number): void {
+    const counts = this.#unkept[what];
+    this.#unkept = { ...this.#unkept, [what]: { ...counts, [signal]: counts[signal] + count } };
+  }
+
+  /** What was counted is told, unless the disk fails; and it never falls. */
+  async #tell(): Promise<void> {
+    const counted = this.#unkept;
+    await this.#journal!.keepTally();
+    const { tally } = this.#journal!;
+    checkNoneFell(this.#told, tally);
+    const isFine = !this.disk.isDead && this.#faults === 0 && this.disk.capacity === Infinity;
+    if (isFine) checkNoneFell(counted, tally);
+    this.#told = tally;
   }
 
   #mayFail(error: unknown): void {
@@ -449,6 +483,10 @@ class Model {
       if (position > place.certain && !this.#namesUnsure) place.certain = position;
     }
     for (const cursor of this.#cursors) this.#checkNote(cursor);
+    checkNoneFell(this.#told, journal.tally);
+    // After a failed sync of names, what is found may be forgotten.
+    if (!this.#namesUnsure) this.#told = journal.tally;
+    this.#unkept = journal.tally;
     journal.start();
   }
 
@@ -466,6 +504,7 @@ class Model {
   async #check(): Promise<void> {
     assert.equal(this.#trouble, undefined);
     const journal = this.#journal!;
+    checkNoneFell(journal.tally, this.#unkept);
     const records: JournalRecord[] = [];
     for (let at = journal.oldest;;) {
       const more = await this.#read(at);
@@ -498,6 +537,15 @@ class Model {
     // A position that is not there any more is not given again, and needs no more checks.
     for (const position of [...this.#seen.keys()]) {
       if (position < journal.oldest && position < passed) this.#seen.delete(position);
+    }
+  }
+}
+
+function checkNoneFell(before: Unkept, after: Unkept): void {
+  for (const what of ["rejected", "duplicates"] as const) {
+    for (const signal of SIGNALS) {
+      const [least, found] = [before[what][signal], after[what][signal]];
+      assert(found >= least, `of ${signal} ${least} were ${what}, and now ${found}`);
     }
   }
 }

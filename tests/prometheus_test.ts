@@ -171,6 +171,19 @@ Deno.test("Prometheus gets what the journal, the followers and the dead letters 
   assert.equal(sample("journal_info", { id: journal.id, kind: "disk" }), 1);
 });
 
+Deno.test("what became of records at a destination is not told while nobody knows where it is", () => {
+  const [postgres, vendor] = NUMBERS.destinations;
+  const lost = { ...NUMBERS, destinations: [{ ...postgres!, located: false }, vendor!] };
+  const { samples: fewer } = parse(prometheusText(lost));
+  const missing = [...samples.keys()].filter((key) => !fewer.has(key));
+  const expected = ["delivered", "dead", "skipped"].flatMap((name) =>
+    SIGNALS.map((signal) =>
+      `otel_storage_destination_${name}_records_total{"destination":"postgres","signal":"${signal}"}`
+    )
+  );
+  assert.deepEqual(missing.sort(), expected.sort());
+});
+
 Deno.test("counters are named as such, and nothing else is", () => {
   assert.ok(types.size > 40);
   for (const [name, type] of types) {

@@ -39,6 +39,7 @@ export const LAYERS: readonly (readonly (readonly string[])[])[] = [
       "journal/segment.ts",
       "journal/damage.ts",
       "journal/cursor.ts",
+      "journal/tally.ts",
       "journal/resend_window.ts",
       "journal/keys.ts",
       "journal/recovery.ts",

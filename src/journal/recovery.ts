@@ -14,7 +14,7 @@
 import { randomUUID } from "node:crypto";
 import { decodeCursor, decodeNote, isCursorFile, isNoteFile } from "./cursor.ts";
 import { DAMAGED, type DamageLog } from "./damage.ts";
-import { type Counts, JournalFormatError } from "../journal.ts";
+import { type Counts, JournalFormatError, type Unkept } from "../journal.ts";
 import type { Tell } from "./tell.ts";
 import { codeOf, type JournalFile, type JournalFiles, replaceFile } from "../journal_files.ts";
 import { isKeyFile, type KeyFiles } from "./keys.ts";
@@ -29,6 +29,7 @@ import {
   type StoredRecord,
 } from "./segment.ts";
 import type { ResendWindow } from "./resend_window.ts";
+import { decodeTally, NOTHING, TALLY_FILE } from "./tally.ts";
 
 /** What was found. */
 export interface Recovered {
@@ -40,6 +41,8 @@ export interface Recovered {
   readonly file: JournalFile | undefined;
   /** Valid records since the journal began. */
   readonly accepted: Counts;
+  /** Records that came in and are not there. */
+  readonly unkept: Unkept;
   /** Positions by cursor file; undefined for a damaged one. */
   readonly cursors: Map<string, bigint | undefined>;
   /** Notes by their files; undefined for a damaged one. */
@@ -105,6 +108,7 @@ export class Recovery {
       segments,
       file,
       accepted: this.#accepted,
+      unkept: sizes.has(TALLY_FILE) ? await this.#readTally() : NOTHING,
       cursors,
       notes,
     };
@@ -130,6 +134,17 @@ export class Recovery {
       );
     }
     return id;
+  }
+
+  async #readTally(): Promise<Unkept> {
+    const found = decodeTally(await this.#files.read(TALLY_FILE, 0, MAX_NOTE_BYTES));
+    if (found === undefined) {
+      const message =
+        "The journal has a tally that cannot be read: what was rejected and sent again " +
+        "is counted from 0";
+      this.#tell("note lost", message);
+    }
+    return found ?? NOTHING;
   }
 
   async #newId(): Promise<string> {
@@ -303,7 +318,8 @@ export class Recovery {
 }
 
 function isOurs(name: string): boolean {
-  return name === ID_FILE || isCursorFile(name) || isNoteFile(name) || isKeyFile(name) ||
+  return name === ID_FILE || name === TALLY_FILE || isCursorFile(name) || isNoteFile(name) ||
+    isKeyFile(name) ||
     segmentStart(name) !== undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Those who wait until something has become true.
+ * Those who wait until something has become true, or has ended.
  *
  * @module
  */
@@ -34,4 +34,14 @@ export class Waiters {
   wake(): void {
     for (const resolve of this.#waiting) resolve();
   }
+}
+
+/** Resolves when `work` has ended, whatever became of it, or when the signal aborts. */
+export async function ended(work: Promise<unknown>, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const abort = () => resolve();
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  await Promise.race([work.then(abort, abort), promise]);
+  signal?.removeEventListener("abort", abort);
 }
