@@ -155,8 +155,8 @@ export class OTelStorageAdapter implements AsyncDisposable {
    * Opens the journal, connects, migrates the schema and makes partitions. Safe to call again, also
    * after it failed, and in several processes at once but for one `dataDir`.
    *
-   * With a `dataDir` it resolves though the database cannot be reached: what comes is kept in the
-   * journal, and the database is tried again until it comes.
+   * With a `dataDir` it resolves though the database cannot be reached, or is not ready within two
+   * seconds: what comes is kept in the journal, and the database is tried again until it comes.
    *
    * @throws {FolderLockedError} Another process uses the `dataDir`.
    * @throws {Error} The journal cannot be used; the message says why.

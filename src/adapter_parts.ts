@@ -30,8 +30,11 @@ import { classify } from "./retry.ts";
 
 /** How long those read on who still do when all is stored, in milliseconds. */
 const READ_GRACE_MS = 1_000;
-/** How long a server is waited for that does not answer, where there is a journal on disk, in ms. */
-const REACH_MS = 10_000;
+/**
+ * How long a database is waited for where there is a journal on disk, in ms: long enough for one that is
+ * there to say that it cannot be used. Receiving waits for it.
+ */
+const REACH_MS = 2_000;
 /** When those who were not answered in time may come again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -115,7 +118,8 @@ async function openJournalFor(settings: AdapterSettings): Promise<Journal> {
 }
 
 /**
- * Opens the database; where there is a journal on disk, it need not be there yet.
+ * Opens the database; where there is a journal on disk, it need not be there yet, and what is slow goes
+ * on meanwhile.
  *
  * @throws The driver's error when it cannot be used, or not be reached where there is no such journal.
  */
@@ -137,7 +141,26 @@ export async function reach(
     onEvent({
       level: "warn",
       message: "the database cannot be reached yet, keeping what comes in the journal",
-      fields: { error: late.aborted ? `no answer within ${REACH_MS} ms` : reasonOf(error) },
+      fields: { error: late.aborted ? `not ready within ${REACH_MS} ms` : reasonOf(error) },
+    });
+    if (late.aborted) void tellUnusable(store, onEvent);
+  }
+}
+
+/** Says what would have ended the start, had it come in time. It is tried again as after any failure. */
+async function tellUnusable(
+  store: PostgresStore,
+  onEvent: AdapterSettings["onEvent"],
+): Promise<void> {
+  try {
+    await store.open();
+  } catch (error) {
+    // Of all others the delivery tells.
+    if (classify(error).kind !== "permanent") return;
+    onEvent({
+      level: "error",
+      message: "the database cannot be used, keeping what comes in the journal",
+      fields: { error: reasonOf(error) },
     });
   }
 }

@@ -11,6 +11,10 @@ export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Asked about what clients send; what it returns happens to the connection. */
   onSent: (bytes: Uint8Array) => "pass" | "cut before" | "cut after";
+  /** Connections are accepted, and nobody answers them before this resolves. */
+  opened: Promise<void>;
+  /** How many connections nobody answers. */
+  readonly waiting: number;
   /** Cuts all connections there are. */
   cut(): void;
 }
@@ -18,7 +22,17 @@ export interface TcpProxy extends AsyncDisposable {
 /** Starts a proxy to `port` of this machine. */
 export async function tcpProxy(port: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  const waiting = new Set<Socket>();
+  const server = createServer(async (client) => {
+    waiting.add(client);
+    sockets.add(client);
+    client.on("error", () => client.destroy());
+    client.on("close", () => {
+      waiting.delete(client);
+      sockets.delete(client);
+    });
+    await proxy.opened;
+    if (!waiting.delete(client)) return;
     const upstream = connect(port, "127.0.0.1");
     const cut = () => {
       client.destroy();
@@ -46,6 +60,10 @@ export async function tcpProxy(port: number): Promise<TcpProxy> {
   const proxy: TcpProxy = {
     port: (server.address() as { port: number }).port,
     onSent: () => "pass",
+    opened: Promise.resolve(),
+    get waiting() {
+      return waiting.size;
+    },
     cut() {
       for (const socket of sockets) socket.destroy();
     },
