@@ -91,7 +91,7 @@ export const FLAGS = {
   "journal-max-bytes": {
     value: "N",
     env: "OTEL_STORAGE_JOURNAL_MAX_BYTES",
-    about: "bytes of the journal, from 1048576 (1073741824)",
+    about: "bytes of the journal; one request may go over it (1073741824)",
     schema: whole(MIB, 999_999_999_999_999).default(1024 * MIB),
   },
   "breaker-cooldown": {

@@ -359,9 +359,10 @@ class DiskJournal implements Journal {
 
   async #store(record: NewRecord, signal: AbortSignal | undefined): Promise<bigint> {
     try {
-      if (!this.#room.isOpen) await this.#room.enter(signal);
-      this.#refuseIfClosed();
-      return await this.#appender.add(record, signal);
+      return await this.#room.take(() => {
+        this.#refuseIfClosed();
+        return this.#appender.add(record, signal);
+      }, signal);
     } catch (error) {
       if (error instanceof JournalUnavailableError) this.#refused++;
       throw error;

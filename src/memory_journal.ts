@@ -164,13 +164,7 @@ class MemoryJournal implements Journal {
 
   async room({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#refuseIfClosed();
-    try {
-      await this.#room.enter(signal);
-    } catch (error) {
-      if (error instanceof JournalFullError) this.#refused++;
-      throw error;
-    }
-    this.#refuseIfClosed();
+    await this.#inRoom(() => {}, signal);
   }
 
   read(from: bigint, { maxBytes, maxRecords }: ReadBounds): Promise<JournalRecord[]> {
@@ -229,7 +223,22 @@ class MemoryJournal implements Journal {
   }
 
   async #store(request: JournalRequest, key: Uint8Array, signal?: AbortSignal): Promise<bigint> {
-    if (!this.#room.isOpen) await this.room({ ...(signal && { signal }) });
+    return await this.#inRoom(() => this.#add(request, key), signal);
+  }
+
+  async #inRoom<T>(work: () => T, signal: AbortSignal | undefined): Promise<T> {
+    try {
+      return await this.#room.take(() => {
+        this.#refuseIfClosed();
+        return work();
+      }, signal);
+    } catch (error) {
+      if (error instanceof JournalFullError) this.#refused++;
+      throw error;
+    }
+  }
+
+  #add(request: JournalRequest, key: Uint8Array): bigint {
     const { count, body } = request;
     const position = this.#head;
     const next = position + BigInt(HEAD_BYTES + body.length);

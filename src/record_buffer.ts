@@ -162,12 +162,14 @@ export class RecordBuffer {
     this.#refuseIfClosing();
     if (records.length === 0) return;
     try {
-      // Of those who were let in together, the first ones may have taken what room there was.
-      do await this.#room.enter(abort); while (!this.#closing && this.#isFull);
+      await this.#room.take(() => this.#put(signal, records), abort);
     } catch (error) {
-      if (error instanceof UnavailableError) this.#refused += records.length;
+      if (error instanceof UnavailableError && !this.#closing) this.#refused += records.length;
       throw error;
     }
+  }
+
+  #put(signal: Signal, records: readonly Uint8Array[]): void {
     this.#refuseIfClosing();
     const queue = this.#queues[signal];
     for (const record of records) {

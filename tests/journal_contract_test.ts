@@ -228,6 +228,29 @@ for (const { name, open } of KINDS) {
     assert.equal(journal.stats.waiting, 0);
   });
 
+  Deno.test(`a journal ${name} goes over its bound by one request, however many wait for space`, async () => {
+    const bench = new Bench();
+    const [maxBytes, length] = [2_000, 1_000];
+    await using journal = await open(bench, { maxBytes, maxWaitMs: 60_000 });
+    const cursor = await journal.cursor("postgres", "external");
+    journal.start();
+    const positions = Array.from({ length: 20 }, async (_, n) => {
+      return (await bench.append(journal, String(n).padEnd(length))).position;
+    });
+    let most = 0;
+    const look = () => most = Math.max(most, journal.stats.bytes + journal.stats.queuedBytes);
+    while (journal.accepted.logs < positions.length) {
+      await new Promise((resolve) => setTimeout(resolve));
+      look();
+      await cursor.move(journal.head);
+      look();
+    }
+    assert.ok(most > maxBytes && most < maxBytes + 1.2 * length, `${most} bytes`);
+    // In the order in which they came.
+    const all = await Promise.all(positions);
+    assert.deepEqual(all, all.toSorted((a, b) => a < b ? -1 : 1));
+  });
+
   Deno.test(`a journal ${name} drops nothing without cursors, before it is started, or before all have passed`, async () => {
     const bench = new Bench();
     await using journal = await open(bench, { maxBytes: 500 });

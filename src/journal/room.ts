@@ -48,20 +48,33 @@ export class Room {
    * @throws The reason of `signal` when it is aborted.
    */
   async enter(signal?: AbortSignal): Promise<void> {
+    await this.take(() => {}, signal);
+  }
+
+  /**
+   * Lets in one who takes space.
+   *
+   * @param work Called when {@linkcode Room.enter} would resolve. What it takes at once is not there for
+   * those who come behind: they are let in if some is left.
+   * @returns What `work` returns.
+   * @throws What `work` and {@linkcode Room.enter} throw.
+   */
+  async take<T>(work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
-    if (this.isOpen) return;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (this.isOpen) return await work();
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const letIn = () => resolve(Promise.try(work));
     const abort = () => reject(signal!.reason);
     const timer = setTimeout(() => reject(this.#rules.refusal()), this.#rules.maxWaitMs);
     signal?.addEventListener("abort", abort);
-    this.#waiters.add(resolve);
+    this.#waiters.add(letIn);
     this.wake();
     try {
-      await promise;
+      return await promise;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
-      this.#waiters.delete(resolve);
+      this.#waiters.delete(letIn);
       if (this.#waiters.size === 0) clearTimeout(this.#timer);
     }
   }
@@ -73,7 +86,7 @@ export class Room {
 
   /** Lets everybody in. */
   open(): void {
-    for (const resolve of this.#waiters) resolve();
+    for (const letIn of this.#waiters) letIn();
     this.#waiters.clear();
   }
 
@@ -81,10 +94,10 @@ export class Room {
     clearTimeout(this.#timer);
     await this.#rules.look();
     this.#looking = undefined;
-    for (const resolve of this.#waiters) {
+    for (const letIn of this.#waiters) {
       if (!this.#rules.hasRoom()) break;
-      this.#waiters.delete(resolve);
-      resolve();
+      this.#waiters.delete(letIn);
+      letIn();
     }
     if (this.#waiters.size === 0) return;
     this.#timer = setTimeout(() => this.wake(), LOOK_EVERY_MS);
