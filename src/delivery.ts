@@ -125,6 +125,10 @@ export class Delivery implements AsyncDisposable {
   /** Ends the sink's call. */
   #kill = new AbortController();
   #failures = 0;
+  /** Those of what was no call of the sink: of a disk. */
+  #otherFailures = 0;
+  /** Calls of the sink before the last failure. */
+  #callsBefore = 0;
   #lastError: DeliveryStats["lastError"];
 
   /**
@@ -181,7 +185,7 @@ export class Delivery implements AsyncDisposable {
       breaker: this.#attempts.breaker,
       breakerSinceMs: this.#attempts.breakerSinceMs,
       nextAttemptMs: state.kind === "waiting" ? Math.max(0, state.until - time.clock()) : 0,
-      attempts: this.#rounds.calls,
+      attempts: this.#rounds.calls + this.#otherFailures,
       failures: this.#failures,
       lastError: this.#lastError,
       ...this.#progress.counts(),
@@ -395,6 +399,9 @@ export class Delivery implements AsyncDisposable {
     }
     const waitMs = isOurs ? pauseMs : this.#attempts.waitAfter(error);
     if (!(error instanceof CircuitBreakerOpenError)) {
+      const { calls } = this.#rounds;
+      if (calls === this.#callsBefore) this.#otherFailures++;
+      this.#callsBefore = calls;
       this.#failures++;
       this.#lastError = { message, atMs: time.now() };
       onEvent({ kind: "failed", message, waitMs });

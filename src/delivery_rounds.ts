@@ -45,7 +45,7 @@ export class DeliveryRounds {
   readonly #parts: RoundsParts;
   /** How much a batch may be. */
   readonly bounds: ReadBounds;
-  /** Calls of the sink: in all, and since something was settled. */
+  /** Calls of the sink: in all, and those given records since something was settled. */
   #calls = 0;
   #callsHere = 0;
 
@@ -57,7 +57,7 @@ export class DeliveryRounds {
     this.bounds = { maxBytes, maxRecords, knows: (position) => sink.knows?.(position) ?? false };
   }
 
-  /** Calls of the sink that were given records. */
+  /** Calls of the sink, which was asked where to go on or given records. */
   get calls(): number {
     return this.#calls;
   }
@@ -72,9 +72,10 @@ export class DeliveryRounds {
     const { sink, attempts, progress } = this.#parts;
     await progress.look();
     const { position } = sink;
-    const said = position === undefined
-      ? undefined
-      : await attempts.run((signal) => position.call(sink, signal), ending) ?? "nothing";
+    const said = position === undefined ? undefined : await attempts.run((signal) => {
+      this.#calls++;
+      return position.call(sink, signal);
+    }, ending) ?? "nothing";
     await progress.locate(said);
   }
 

@@ -92,9 +92,9 @@ export interface DeliveryStats extends LedgerCounts {
   readonly breakerSinceMs: number;
   /** How long it waits until it tries again, in ms; 0 when it does not wait. */
   readonly nextAttemptMs: number;
-  /** Calls of the sink. */
+  /** Calls of the sink, asked where it is or given records, and failures that were none of a call. */
   readonly attempts: number;
-  /** Rounds of attempts that failed, and writes to disk that did. */
+  /** Rounds of attempts that failed, and writes to disk that did: no more than the attempts. */
   readonly failures: number;
   /** What failed last, if anything did. */
   readonly lastError: { readonly message: string; readonly atMs: number } | undefined;

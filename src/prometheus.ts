@@ -144,7 +144,7 @@ function destinationFamilies(destinations: readonly DestinationStats[]): Family[
     now("lag_bytes", "Bytes of the journal yet to be delivered.", one((d) => d.lagBytes)),
     now("lag_seconds", "Age of the oldest record not delivered.", one((d) => d.lagSeconds)),
     total("gap_bytes", "Bytes gone before they were delivered.", one((d) => d.gapBytes)),
-    total("attempts", "Attempts to deliver.", one((d) => d.attempts)),
+    total("attempts", "Attempts to deliver, or to ask where to go on.", one((d) => d.attempts)),
     total("failures", "Rounds of attempts that failed.", one((d) => d.failures)),
     now("next_attempt_seconds", "Until it tries again.", one((d) => d.nextAttemptMs / 1000)),
     now("paused", "1 when it was told to pause.", one((d) => Number(d.paused))),

@@ -25,7 +25,9 @@ export async function statsOf({ url }: { readonly url: string }): Promise<StatsJ
   for (const signal of SIGNALS) {
     const { received, rejected, duplicates, accepted, destinations } = stats;
     assert.equal(received[signal], rejected[signal] + duplicates[signal] + accepted[signal]);
-    for (const { accepted, delivered, pending, dead, skipped } of destinations) {
+    for (const destination of destinations) {
+      const { accepted, delivered, pending, dead, skipped, attempts, failures } = destination;
+      assert.ok(failures <= attempts, `${failures} failures in ${attempts} attempts`);
       const parts = [delivered, pending, dead, skipped].map((counts) => counts[signal]);
       assert.equal(accepted[signal], parts.reduce((a, b) => a + b));
       assert.ok(Math.min(...parts) >= 0, parts.join());

@@ -1,9 +1,18 @@
 /** A delivery whose sink fails: attempts, the breaker, waits, and what a partial answer settles. */
 
 import assert from "node:assert/strict";
-import type { JournalRecord } from "../src/journal.ts";
+import type { Cursor, JournalRecord } from "../src/journal.ts";
 import { type Delivered, noCounts } from "../src/sink.ts";
-import { down, fail, inWorld, settled, take, until } from "./delivery_harness.ts";
+import {
+  down,
+  fail,
+  hang,
+  inWorld,
+  settled,
+  take,
+  type TestSink,
+  until,
+} from "./delivery_harness.ts";
 import { kinds, traces } from "./delivery_cases.ts";
 
 Deno.test("a passing failure is tried again at once, a few times, before the breaker counts it", async () => {
@@ -16,6 +25,48 @@ Deno.test("a passing failure is tried again at once, a few times, before the bre
     const { attempts, failures, breaker, lastError } = stats();
     assert.deepEqual([attempts, failures, breaker, lastError], [3, 0, "CLOSED", undefined]);
     assert.deepEqual(time.waits, []);
+  });
+});
+
+Deno.test("no more failures are counted than attempts, of a sink that hangs and of a disk that fails", async () => {
+  // Whoever does not even say where to go on was never given records.
+  const asked = (sink: TestSink) => {
+    sink.position = (signal) => hang([], signal);
+  };
+  await inWorld({ sink: asked, attemptTimeoutMs: 10_000 }, async ({ delivery, time, stats }) => {
+    delivery.start();
+    for (let n = 1; n <= 6; n++) {
+      await until(() => time.waits.length > 0);
+      assert.deepEqual([stats().attempts, stats().failures], [n, n - 1]);
+      await time.pass(10_000);
+      await until(() => stats().state === "waiting");
+      assert.deepEqual([stats().attempts, stats().failures], [n, n]);
+      await time.pass(stats().nextAttemptMs);
+    }
+  });
+  let broken = 3;
+  const cursor = (own: Cursor): Cursor => ({
+    name: own.name,
+    get position() {
+      return own.position;
+    },
+    get note() {
+      return own.note;
+    },
+    move: (to, options) => broken-- > 0 ? Promise.reject(down()) : own.move(to, options),
+    keep: (note) => own.keep(note),
+  });
+  await inWorld({ cursor }, async ({ delivery, time, append, stats }) => {
+    await append(1);
+    delivery.start();
+    for (let n = 1; n <= 3; n++) {
+      await until(() => stats().state === "waiting");
+      // The first one was that of the sink's call.
+      assert.deepEqual([stats().attempts, stats().failures], [n, n]);
+      await time.pass(stats().nextAttemptMs);
+    }
+    await delivery.drain();
+    assert.deepEqual([stats().attempts, stats().failures], [3, 3]);
   });
 });
 

@@ -217,4 +217,6 @@ export function assertLedger(stats: DeliveryStats): void {
   const { accepted, delivered, pending, dead, skipped } = stats;
   const all = [delivered, pending, dead, skipped].reduce((a, b) => sum(a, b));
   assert.deepEqual(difference(accepted, all), noCounts(), `${JSON.stringify({ accepted, all })}`);
+  const { failures, attempts } = stats;
+  assert.ok(failures <= attempts, `${failures} failures in ${attempts} attempts`);
 }
