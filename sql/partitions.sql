@@ -244,7 +244,10 @@ begin
     );
   end if;
   return next format('analyze otel_data.%I', partition);
-  return next format('insert into otel_data.sealed (partition) values (%L) on conflict do nothing', partition);
+  return next format(
+    'insert into otel_data.sealed (partition, range_start, range_end) select %L, lower(r), upper(r) from otel_data.partition_range(%L::regclass) r on conflict do nothing',
+    partition, format('otel_data.%I', partition)
+  );
 end $$;
 
 -- Finishes a partition that no longer grows; says whether there was something to do. Its writers wait

@@ -220,12 +220,14 @@ create table otel_data.granule_terms (
   first timestamptz not null,
   last timestamptz not null,
   stored_on date not null default current_date,
-  terms bytea not null
+  terms bytea not null,
+  longest bytea
 );
 -- Hashes do not compress.
 alter table otel_data.granule_terms alter column terms set storage external;
 comment on column otel_data.granule_terms.first is 'the earliest time of its rows in that transaction';
 comment on column otel_data.granule_terms.terms is 'four bytes each';
+comment on column otel_data.granule_terms.longest is 'of each service of its spans the id and the longest duration_ns (int8 each); the id is 0 for spans without a service, -1 for all services beyond 256; null when nothing is known';
 
 -- A bit for each unit (granules that follow each other) and each of 65536 positions: a term raises those
 -- at a few positions that follow from it. The bits of one position lie together, so that a question reads
@@ -238,14 +240,19 @@ create table otel_data.signatures (
   stored_on date not null,
   units bytea not null,
   slice_bytes int not null,
-  slices bytea not null
+  slices bytea not null,
+  services bigint[],
+  longest bytea
 );
 alter table otel_data.signatures
   alter column units set storage external,
-  alter column slices set storage external;
+  alter column slices set storage external,
+  alter column longest set storage external;
 comment on column otel_data.signatures.stored_on is 'when the latest of its rows were stored';
 comment on column otel_data.signatures.units is 'of each unit its first and last granule (int4) and the earliest and latest time of its rows (int8, microseconds since 1970)';
 comment on column otel_data.signatures.slice_bytes is 'bytes of one position: a bit for each unit, the lowest first';
+comment on column otel_data.signatures.services is 'which services \`longest\` tells apart, by id';
+comment on column otel_data.signatures.longest is 'rows of a duration_ns (int8) for each unit, the longest of its spans: of all, of services that are not in \`services\`, of each that is; null when nothing is known';
 
 -- How far each journal has been stored; moved in the transaction that stores, which is what makes
 -- storing exactly once. The counts are of records stored by way of that journal.
@@ -260,9 +267,12 @@ create table otel_data.journal_position (
 );
 comment on column otel_data.journal_position.replaced is 'strings in which NUL or invalid UTF-8 became U+FFFD';
 
--- Partitions that \`seal\` has finished.
+-- Partitions that \`seal\` has finished, with their ranges, so that who looks for one need not ask the
+-- catalogue.
 create table otel_data.sealed (
   partition text primary key,
+  range_start timestamptz not null,
+  range_end timestamptz not null,
   sealed_at timestamptz not null default now()
 );
 
@@ -1119,7 +1129,10 @@ begin
     );
   end if;
   return next format('analyze otel_data.%I', partition);
-  return next format('insert into otel_data.sealed (partition) values (%L) on conflict do nothing', partition);
+  return next format(
+    'insert into otel_data.sealed (partition, range_start, range_end) select %L, lower(r), upper(r) from otel_data.partition_range(%L::regclass) r on conflict do nothing',
+    partition, format('otel_data.%I', partition)
+  );
 end $$;
 
 -- Finishes a partition that no longer grows; says whether there was something to do. Its writers wait

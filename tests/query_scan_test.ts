@@ -2,7 +2,8 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { parseFilter } from "../src/filter.ts";
 import { encodeRequest } from "../src/otlp.ts";
-import { scan, scanKey, scanKeyLength, type ScannedRow } from "../src/query/scan.ts";
+import { scan } from "../src/query/scan.ts";
+import { scanKey, scanKeyLength, type ScannedRow } from "../src/query/scan_key.ts";
 import type { LogRecord, Span } from "../src/record.ts";
 import { attribute, log, logs, resource, span, TIME, traces } from "./one_record.ts";
 import { type OpenStore, openStore } from "./open_store.ts";
@@ -169,7 +170,8 @@ if (drivers.includes("postgres")) {
         const table = signal === "traces" ? "spans" : "logs";
         assert.deepEqual(
           [...new Set(tables)].filter((name) => !name.endsWith("default")).toSorted(),
-          [`${table}_${name(2n)}`, `${table}_${name(1n)}`],
+          // Where the slowest can be is known.
+          [2n, 1n].slice(order === "slowest" ? 1 : 0).map((daysAgo) => `${table}_${name(daysAgo)}`),
           plans.join("\n\n"),
         );
       }

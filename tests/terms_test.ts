@@ -105,6 +105,7 @@ const knownGranules: fc.Arbitrary<KnownGranule[]> = fc.array(
         Array.from({ length }, (_, n) => Math.imul(n, 0x9e3779b1 ^ length))
       ),
     ).map((terms) => Int32Array.from(terms)),
+    longest: fc.constant(null),
   }),
   { minLength: 1, maxLength: 24 },
 );
@@ -139,6 +140,7 @@ Deno.test("a signature has no more than its units, and few that do not hold a te
     first: 0n,
     last: 0n,
     terms: Int32Array.from({ length: GRANULE_TERMS }, random),
+    longest: null,
   }));
   const signatures = await signaturesOf(granules);
   assert.deepEqual(signatures.map(({ units }) => unitCount(units)), [UNITS, 10]);

@@ -10,6 +10,7 @@
  */
 
 import type { CopyTable } from "./database.ts";
+import { type Longest, LongestOfServices, putLongest } from "./longest.ts";
 import type { RowBuffer } from "./row_buffer.ts";
 import { ANY_WORD, eachWord, keyTerm, numberTerm, textTerm, valueTerm } from "./terms.ts";
 
@@ -43,6 +44,12 @@ const QUOTE = 0x22, BACKSLASH = 0x5c;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** An int8. */
+interface Halves {
+  readonly lo: number;
+  readonly hi: number;
+}
+
 /** Some of the rows of a granule: those of one request. */
 export interface GranulePart {
   readonly granule: number;
@@ -51,6 +58,8 @@ export interface GranulePart {
   last: number;
   /** What is in them. */
   terms: Int32Array;
+  /** How long their spans took; nothing of log records. */
+  longest: Longest;
 }
 
 /** What {@linkcode writeParts} writes rows of. */
@@ -62,6 +71,7 @@ export const GRANULE_PARTS: CopyTable = {
     { name: "first", type: "timestamptz" },
     { name: "last", type: "timestamptz" },
     { name: "terms", type: "bytea" },
+    { name: "longest", type: "bytea" },
   ],
 };
 
@@ -79,6 +89,7 @@ export class Granules {
   #at = 0;
   #first = Infinity;
   #last = -Infinity;
+  readonly #longest = new LongestOfServices();
   /** Stands for the rows at hand: another object when terms have to be told again. */
   part: object = {};
 
@@ -149,6 +160,12 @@ export class Granules {
     eachWord(printed, 0, printed.length, this.#add);
   }
 
+  /** Adds how long the span at hand took, which is of that service or of none. */
+  addDuration(service: Halves | undefined, duration: Halves): void {
+    if (service === undefined) this.#longest.add(0, 0, duration.lo, duration.hi);
+    else this.#longest.add(service.lo, service.hi, duration.lo, duration.hi);
+  }
+
   readonly #add = (term: number): void => this.add(term);
 
   /** Counts a finished row at that time, in microseconds since 1970; the next one may have another granule. */
@@ -170,10 +187,11 @@ export class Granules {
   }
 
   #close(): void {
+    const longest = this.#longest.take();
     if (this.#first <= this.#last) {
       const { granule } = this;
       const terms = this.#terms.slice(0, this.#at);
-      this.#parts.push({ granule, first: this.#first, last: this.#last, terms });
+      this.#parts.push({ granule, first: this.#first, last: this.#last, terms, longest });
     }
     this.#at = 0;
     this.#first = Infinity;
@@ -251,8 +269,10 @@ export function writeParts(to: RowBuffer, signal: string, parts: readonly Granul
     to.reserve(4 + terms * 4);
     const field = to.open();
     told.fill(0);
-    for (; n < end; n++) put(to, parts[n]!.terms);
+    for (let m = n; m < end; m++) put(to, parts[m]!.terms);
     to.close(field);
+    putDurations(to, parts, n, end);
+    n = end;
   }
 }
 
@@ -269,6 +289,25 @@ function put(to: RowBuffer, terms: Int32Array): void {
     view.setInt32(to.at, term);
     to.at += 4;
   }
+}
+
+const longestOfGranule = new LongestOfServices();
+
+/** The durations of `parts[from, end)`, null when there are none. */
+function putDurations(
+  to: RowBuffer,
+  parts: readonly GranulePart[],
+  from: number,
+  end: number,
+): void {
+  for (let n = from; n < end; n++) longestOfGranule.addAll(parts[n]!.longest);
+  const longest = longestOfGranule.take();
+  to.reserve(4 + longest.length * 4);
+  if (longest.length === 0) return to.null();
+  const field = to.open();
+  putLongest(to.view, to.at, longest);
+  to.at += longest.length * 4;
+  to.close(field);
 }
 
 function timestamptz(to: RowBuffer, micros: number): void {

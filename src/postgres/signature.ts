@@ -9,6 +9,7 @@
  */
 
 import { setImmediate } from "node:timers/promises";
+import { longestOfUnits } from "./longest.ts";
 import { mixed } from "./terms.ts";
 
 /** Positions of a filter. */
@@ -17,6 +18,8 @@ const POSITIONS = 65_536;
 const RAISED = 8;
 /** Terms of a unit, unless one granule has more. */
 export const UNIT_TERMS = 4_096;
+/** Granules of a unit at most: who looks for long spans reads all of one for the longest of them. */
+export const UNIT_GRANULES = 8;
 /** Units of a signature at most. */
 export const UNITS = 128;
 
@@ -27,6 +30,8 @@ export interface KnownGranule {
   readonly first: bigint;
   readonly last: bigint;
   readonly terms: Int32Array;
+  /** The longest durations of its spans, as they are stored; null when that is not known. */
+  readonly longest: Uint8Array | null;
 }
 
 /** Granules that are looked for together. */
@@ -47,9 +52,13 @@ export interface Signature {
   readonly units: Uint8Array;
   readonly sliceBytes: number;
   readonly slices: Uint8Array;
+  /** Whose longest durations it has, and those; null when it has none. */
+  readonly services: readonly bigint[] | null;
+  readonly longest: Uint8Array | null;
 }
 
-const UNIT_BYTES = 24;
+/** Bytes of a unit in `units`. */
+export const UNIT_BYTES = 24;
 
 /** The positions of a term. */
 export function positionsOf(term: number): number[] {
@@ -73,6 +82,8 @@ export async function signaturesOf(granules: readonly KnownGranule[]): Promise<S
 
 interface UnitTerms extends Unit {
   readonly parts: Int32Array[];
+  readonly longest: (Uint8Array | null)[];
+  granules: number;
 }
 
 /** Slots to remember terms by, a power of two. A term that is forgotten only counts twice. */
@@ -84,19 +95,23 @@ async function unitsOf(granules: readonly KnownGranule[]): Promise<UnitTerms[]> 
   let unit: UnitTerms | undefined;
   let count = 0;
   for (const granule of granules.toSorted((a, b) => a.granule - b.granule)) {
-    const { first, last, terms } = granule;
+    const { first, last, terms, longest } = granule;
     const isNext = unit?.to !== granule.granule;
-    if (unit === undefined || (isNext && count + terms.length > UNIT_TERMS)) {
-      unit = { from: granule.granule, to: granule.granule, first, last, parts: [] };
+    const isFull = unit?.granules === UNIT_GRANULES || count + terms.length > UNIT_TERMS;
+    if (unit === undefined || (isNext && isFull)) {
+      const { granule: from } = granule;
+      unit = { from, to: from, first, last, parts: [], longest: [], granules: 0 };
       units.push(unit);
       seen.fill(0);
       count = 0;
       await setImmediate();
     }
+    if (isNext) unit.granules++;
     unit.to = granule.granule;
     if (first < unit.first) unit.first = first;
     if (last > unit.last) unit.last = last;
     unit.parts.push(terms);
+    unit.longest.push(longest);
     count += newAmong(terms, seen);
   }
   return units;
@@ -131,7 +146,16 @@ async function signatureOf(units: readonly UnitTerms[]): Promise<Signature> {
   }
   const first = units.map((unit) => unit.first).reduce((a, b) => a < b ? a : b);
   const last = units.map((unit) => unit.last).reduce((a, b) => a > b ? a : b);
-  return { first, last, units: new Uint8Array(places.buffer), sliceBytes, slices };
+  const longest = longestOfUnits(units.map((unit) => unit.longest));
+  return {
+    first,
+    last,
+    units: new Uint8Array(places.buffer),
+    sliceBytes,
+    slices,
+    services: longest?.services ?? null,
+    longest: longest?.durations ?? null,
+  };
 }
 
 function raise(

@@ -149,7 +149,7 @@ async function signOnce(
        )
        delete from otel_data.granule_terms g using fresh
        where g.ctid = fresh.place and fresh.before < $2::bigint
-       returning g.granule, g.stored_on::text as stored_on,
+       returning g.granule, g.stored_on::text as stored_on, g.longest,
          fresh.key, case when fresh.key = any($3::text[]) then null else g.terms end as terms,
          (extract(epoch from g.first) * 1000000)::bigint as first,
          (extract(epoch from g.last) * 1000000)::bigint as last`,
@@ -160,12 +160,13 @@ async function signOnce(
     const granules = rows.flatMap((row) => granulesOf(row, known, taken));
     const storedOn = rows.map((row) => String(row.stored_on)).reduce((a, b) => a > b ? a : b);
     const signatures = await signaturesOf(granules);
-    for (const { units, sliceBytes, slices, first, last } of signatures) {
+    for (const { units, sliceBytes, slices, services, longest, first, last } of signatures) {
       await transaction.query(
-        `insert into otel_data.signatures (signal, first, last, stored_on, units, slice_bytes, slices)
+        `insert into otel_data.signatures
+           (signal, first, last, stored_on, units, slice_bytes, slices, services, longest)
          values ($1, timestamptz 'epoch' + $2::bigint * interval '1 microsecond',
-           timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::date, $5, $6, $7)`,
-        [signal, first, last, storedOn, units, sliceBytes, slices],
+           timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::date, $5, $6, $7, $8, $9)`,
+        [signal, first, last, storedOn, units, sliceBytes, slices, services, longest],
         abort,
       );
     }
@@ -193,7 +194,8 @@ function granulesOf(
   taken.add(key);
   const granule = Number(row.granule);
   const [first, last] = [row.first as bigint, row.last as bigint];
-  return parts.map((terms) => ({ granule, first, last, terms }));
+  const longest = row.longest as Uint8Array | null;
+  return parts.map((terms) => ({ granule, first, last, terms, longest }));
 }
 
 function termsOf(bytes: Uint8Array): Int32Array {

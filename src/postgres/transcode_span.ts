@@ -182,6 +182,7 @@ export class SpanTranscoder implements RecordTranscoder {
     granules.add(idTerm(NAME, name.lo, name.hi));
     const { service } = resource;
     if (service !== undefined) granules.add(idTerm(SERVICE, service.lo, service.hi));
+    granules.addDuration(service, duration);
     this.#sets.write(json, cursor, attributes, resource.service, name, granules);
     const attributesInexact = json.inexact;
     json.inexact = false;

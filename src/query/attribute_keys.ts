@@ -12,7 +12,8 @@ import { limitField } from "./limits.ts";
 import { checked } from "./query_error.ts";
 import { RANGE_FIELDS, rangeOf, type RangeOptions, type TimeRange } from "./range.ts";
 import { reading, type ReadOptions } from "./reading.ts";
-import { scan, type ScannedRow } from "./scan.ts";
+import { scan } from "./scan.ts";
+import type { ScannedRow } from "./scan_key.ts";
 
 /** Whose attributes. */
 export interface AttributeSearch extends RangeOptions {

@@ -15,7 +15,8 @@ import { CURSOR_FIELD, FILTER_FIELD, limitField, SPAN_ID, TEXT_FIELD, TRACE_ID }
 import { checked } from "./query_error.ts";
 import { RANGE_FIELDS, rangeOf, type RangeOptions, type TimeRange } from "./range.ts";
 import { reading, type ReadOptions } from "./reading.ts";
-import { fromOf, rowsWhere, scan, scanKey, scanKeyLength } from "./scan.ts";
+import { fromOf, rowsWhere, scan } from "./scan.ts";
+import { scanKey, scanKeyLength } from "./scan_key.ts";
 import { START_NANOS } from "./trace_summaries.ts";
 import { STEP_FIELD, stepOf } from "./steps.ts";
 

@@ -1,5 +1,6 @@
 /**
- * What rows cannot do without if a filter is to choose them, in terms (`postgres/terms.ts`).
+ * What rows cannot do without if a filter is to choose them: terms (`postgres/terms.ts`), and spans that
+ * are long enough (`postgres/longest.ts`).
  *
  * @module
  */
@@ -19,7 +20,10 @@ import {
 } from "../postgres/terms.ts";
 import type { Signal } from "../record.ts";
 
-/** A term, the id of one of the dimensions that a condition chooses, or several such. */
+/**
+ * A term, the id of one of the dimensions that a condition chooses, a span of a service that takes at least
+ * so long, or several such.
+ */
 export type Need =
   | { readonly kind: "term"; readonly term: number }
   | {
@@ -27,12 +31,15 @@ export type Need =
     readonly of: TermDimension;
     readonly filter: Condition;
   }
+  | { readonly kind: "longest"; readonly ofService: Condition | undefined; readonly nanos: bigint }
   | { readonly kind: "and" | "or"; readonly parts: readonly Need[] };
 
 const encoder = new TextEncoder();
 
 /**
- * What rows need; undefined when terms do not say.
+ * What rows need; undefined when nothing says.
+ *
+ * @param service The condition on the service that rows have to meet as well.
  *
  * @example An attribute may be a text or a number
  * ```ts
@@ -41,16 +48,20 @@ const encoder = new TextEncoder();
  *
  * const need = needOf(parseFilter("order.id = 42 and not kind = server"), "traces");
  * assert.equal(need?.kind === "and" && need.parts[0]?.kind, "or");
- * assert.equal(needOf(parseFilter("duration > 1s"), "traces"), undefined);
+ * assert.equal(needOf(parseFilter("duration < 1s"), "traces"), undefined);
  * ```
  */
-export function needOf(filter: Filter, signal: Signal): Need | undefined {
+export function needOf(
+  filter: Filter,
+  signal: Signal,
+  service: Condition | undefined = serviceOf(filter),
+): Need | undefined {
   if (signal === "metrics") return undefined;
   switch (filter.kind) {
     case "and":
-      return allOf(filter.parts.map((part) => needOf(part, signal)));
+      return allOf(filter.parts.map((part) => needOf(part, signal, service)));
     case "or": {
-      const parts = filter.parts.map((part) => needOf(part, signal));
+      const parts = filter.parts.map((part) => needOf(part, signal, serviceOf(part) ?? service));
       return parts.length > 0 && parts.every((part) => part !== undefined)
         ? { kind: "or", parts }
         : undefined;
@@ -59,8 +70,44 @@ export function needOf(filter: Filter, signal: Signal): Need | undefined {
       return undefined;
     case "exists":
     case "compare":
-      return conditionNeed(filter, signal);
+      return conditionNeed(filter, signal, service);
   }
+}
+
+/** A condition on the service that all rows of a filter meet, an equality rather than another one. */
+export function serviceOf(filter: Filter): Condition | undefined {
+  const conditions = conjuncts(filter).filter((part) =>
+    (part.kind === "exists" || part.kind === "compare") && part.target.kind === "field" &&
+    part.target.name === "service"
+  ) as Condition[];
+  return conditions.find(isEquality) ?? conditions[0];
+}
+
+/** Whether a condition is an equality. */
+export function isEquality(
+  condition: Condition | undefined,
+): condition is Extract<Condition, { kind: "compare" }> {
+  return condition?.kind === "compare" && condition.operator === "=";
+}
+
+function conjuncts(filter: Filter): Filter[] {
+  return filter.kind === "and" ? filter.parts.flatMap(conjuncts) : [filter];
+}
+
+/**
+ * Whether rows need long spans and nothing else but services, which an index has together.
+ *
+ * @param orServices Whether services alone are as good.
+ */
+export function isOfDurations(need: Need, orServices: boolean): boolean {
+  const leaves = leavesOf(need);
+  return leaves.every((leaf) =>
+    leaf.kind === "longest" || leaf.kind === "dimension" && leaf.of === SERVICE
+  ) && (orServices || leaves.some(({ kind }) => kind === "longest"));
+}
+
+function leavesOf(need: Need): Need[] {
+  return need.kind === "and" || need.kind === "or" ? need.parts.flatMap(leavesOf) : [need];
 }
 
 /** Of all that is needed, what terms say. */
@@ -72,9 +119,13 @@ function allOf(parts: readonly (Need | undefined)[]): Need | undefined {
 function conditionNeed(
   filter: Condition,
   signal: Signal,
+  service: Condition | undefined,
 ): Need | undefined {
   const { target } = filter;
   if (target.kind === "field") {
+    if (target.name === "duration") {
+      return signal === "traces" ? longNeed(filter, service) : undefined;
+    }
     if (target.name === "service") return { kind: "dimension", of: SERVICE, filter };
     if (target.name === "operation") return { kind: "dimension", of: NAME, filter };
     return target.name === "text" && signal === "logs" ? textNeed(filter) : undefined;
@@ -90,6 +141,19 @@ function conditionNeed(
   const number = Number(filter.value);
   if (!Number.isNaN(number)) terms.push(numberTerm(number, key));
   return { kind: "or", parts: terms.map((term) => ({ kind: "term", term })) };
+}
+
+/** The least that a condition on the duration asks for. */
+function longNeed(filter: Condition, service: Condition | undefined): Need | undefined {
+  if (filter.kind === "exists" || !filter.isNumber || !/^[>=]/.test(filter.operator)) {
+    return undefined;
+  }
+  const nanos = BigInt(filter.value);
+  return {
+    kind: "longest",
+    ofService: service,
+    nanos: filter.operator === ">" ? nanos + 1n : nanos,
+  };
 }
 
 /** The text of an array or a map has no term. */

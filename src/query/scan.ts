@@ -3,11 +3,11 @@
  *
  * Newest first, a search goes back through its range in windows that grow while little is found, so
  * that what is frequent is found without a look at the rest. Where nothing is, it jumps to what is
- * there. Rows that share a time to the nanosecond are in order of their place in the table, as nothing
- * else tells them apart; what moves them (`ensure`, out of the default partition) moves all rows of a
- * time, and then those of one time are read twice rather than not at all.
+ * there.
  *
- * Where terms tell what rows need (`needs.ts`), only granules are looked at that may have it.
+ * Where it is known what rows need (`needs.ts`), only granules are looked at that may have it; the slowest
+ * are looked for in those with the longest spans. Long spans of one service are in the index of sealed
+ * partitions on service and duration, so that there the server finds them.
  *
  * @module
  */
@@ -15,15 +15,16 @@
 import { Conditions } from "../conditions.ts";
 import type { Filter } from "../filter.ts";
 import { filterSql } from "../filter_sql.ts";
-import type { Queryable, Row } from "../postgres/database.ts";
+import type { Queryable } from "../postgres/database.ts";
 import { SELECT_LOGS, SELECT_POINTS, SELECT_SPANS } from "../postgres/stored.ts";
-import type { Unit } from "../postgres/signature.ts";
 import type { Signal } from "../record.ts";
-import { Candidates, inUnits, rangeOfUnits } from "./candidates.ts";
-import { needOf } from "./needs.ts";
-import { type QuickLook, quickLooks } from "./own_values.ts";
+import { newestRows, type RowReader, slowestRows } from "./granule_rows.ts";
 import { storedSpanId } from "./limits.ts";
+import { isEquality, isOfDurations, needOf, serviceOf } from "./needs.ts";
+import type { QuickLook } from "./own_values.ts";
 import type { TimeRange } from "./range.ts";
+import { behind, merged, type ScannedRow, type ScanOrder } from "./scan_key.ts";
+import { partsOf, type RangePart } from "./sealed.ts";
 
 /** What to search. */
 export interface Scan {
@@ -40,7 +41,7 @@ export interface Scan {
   /** How many rows at most. */
   readonly limit: number;
   /** `slowest` orders spans by duration. @default {"newest"} */
-  readonly order?: "newest" | "slowest" | undefined;
+  readonly order?: ScanOrder | undefined;
   /** Only what comes behind the row of this key; see {@linkcode scanKey}. */
   readonly before?: readonly bigint[] | undefined;
   /**
@@ -52,22 +53,9 @@ export interface Scan {
   readonly columns?: "all" | "ids" | "attributes";
 }
 
-/** A row of `SELECT_SPANS`, `SELECT_LOGS` or `SELECT_POINTS`, or ids, with what its key is made of. */
-export interface ScannedRow extends Row {
-  readonly time_micros: bigint;
-  readonly time_frac: number;
-  readonly place_table: bigint;
-  readonly place: string;
-}
-
 const FIRST_WINDOW = 1_000_000_000n;
 const WIDEN = 8n;
 const MICROSECOND = 1000n;
-
-/** Units of granules that are looked at first, how many times as many each time after, and at most. */
-const FIRST_UNITS = 2;
-const WIDEN_UNITS = 2;
-const MAX_UNITS = 64;
 
 interface Source {
   readonly table: string;
@@ -104,39 +92,72 @@ const SOURCES: Readonly<Record<Signal, Source>> = {
 };
 
 /**
- * The rows, in order.
+ * The rows of `SELECT_SPANS`, `SELECT_LOGS` or `SELECT_POINTS`, or some columns of them, in order.
  *
  * @throws {FilterFieldError} The filter names a field that these records do not have.
  */
 export async function scan(reader: Queryable, search: Scan): Promise<ScannedRow[]> {
-  const { range, limit, before } = search;
+  const { range, limit, before, signal, filter, order } = search;
   // Those of a trace are few, and an index has them.
   if (search.traceId !== undefined) return await rowsOf(reader, search, range, limit);
-  let end = before === undefined || search.order === "slowest"
+  const isSlowest = order === "slowest";
+  const until = before === undefined || isSlowest
     ? range.until
     : min(range.until, (before[0]! + 1n) * MICROSECOND);
-  const found = await granuleRows(reader, search, { since: range.since, until: end });
-  if (found !== undefined) return found;
-  if (search.order === "slowest") {
-    return await rowsOf(reader, search, range, limit, await oneService(reader, search));
+  const need = needOf(filter, signal);
+  // Durations are what it is about, and nothing that is rarer.
+  const isIndexed = need === undefined ? isSlowest : isOfDurations(need, isSlowest);
+  const service = isSlowest || isIndexed ? await oneService(reader, search) : undefined;
+  const parts: readonly RangePart[] = service === undefined
+    ? [{ since: range.since, until, isSealed: false }]
+    : await partsOf(reader, { since: range.since, until });
+  let rows: readonly ScannedRow[] = [];
+  // The slowest may be in any part: first where they are found at once.
+  for (const part of isSlowest ? parts.toSorted(sealedFirst) : parts) {
+    const read: RowReader = (range, narrow) =>
+      rowsOf(reader, search, range, limit, (where) => {
+        if (part.isSealed) service?.(where);
+        narrow?.(where);
+      });
+    if (isSlowest && signal === "traces") {
+      rows = part.isSealed && isIndexed
+        ? merged(rows, await read(part), order).slice(0, limit)
+        : await slowestRows(reader, search, part, need, rows, read);
+    } else {
+      rows =
+        (part.isSealed ? undefined : await newestRows(reader, search, part, need, rows, read)) ??
+          await windowRows(reader, search, part, rows);
+      if (rows.length >= limit) break;
+    }
   }
-  const rows: ScannedRow[] = [];
+  return [...rows];
+}
+
+function sealedFirst(a: RangePart, b: RangePart): number {
+  return Number(b.isSealed) - Number(a.isSealed);
+}
+
+/** With the rows that were found, those of an earlier part of the range. */
+async function windowRows(
+  reader: Queryable,
+  search: Scan,
+  { since, until }: TimeRange,
+  found: readonly ScannedRow[],
+): Promise<ScannedRow[]> {
+  const { limit } = search;
+  const rows = [...found];
+  let end = until;
   let width = FIRST_WINDOW;
   let hasJumped = false;
-  while (rows.length < limit && end > range.since) {
-    const start = max(range.since, wholeMicros(end - width));
-    const found = await rowsOf(
-      reader,
-      search,
-      { since: start, until: end },
-      limit - rows.length,
-    );
-    for (const row of found) rows.push(row);
+  while (rows.length < limit && end > since) {
+    const start = max(since, wholeMicros(end - width));
+    const window = { since: start, until: end };
+    rows.push(...await rowsOf(reader, search, window, limit - rows.length));
     end = start;
     width *= WIDEN;
-    if (rows.length === 0 && !hasJumped && end > range.since) {
+    if (rows.length === found.length && !hasJumped && end > since) {
       hasJumped = true;
-      width = max(width, end - await newestOf(reader, search, { since: range.since, until: end }));
+      width = max(width, end - await newestOf(reader, search, { since, until: end }));
     }
   }
   return rows;
@@ -161,82 +182,16 @@ export async function tracesGiven(
   return new Set(rows.map(({ trace_id }) => trace_id));
 }
 
-/** What {@linkcode Scan.before} wants, to go on behind this row. */
-export function scanKey(row: ScannedRow, order: Scan["order"] = "newest"): bigint[] {
-  const [, block, offset] = /^\((\d+),(\d+)\)$/.exec(row.place)!;
-  const place = [row.time_micros, BigInt(row.time_frac), row.place_table, block!, offset!];
-  return (order === "slowest" ? [row.duration_ns as bigint, ...place] : place).map(BigInt);
-}
-
-/** Which of two rows comes later in ascending order of their keys. */
-function compareKeys(a: ScannedRow, b: ScannedRow, order: Scan["order"]): number {
-  const other = scanKey(b, order);
-  for (const [n, number] of scanKey(a, order).entries()) {
-    if (number !== other[n]) return number < other[n]! ? -1 : 1;
-  }
-  return 0;
-}
-
-/** How many numbers a key has. */
-export function scanKeyLength(order: Scan["order"] = "newest"): number {
-  return order === "slowest" ? 6 : 5;
-}
-
-/**
- * The rows, looked for in the granules that may have them; undefined when those do not say.
- *
- * @throws {FilterFieldError} The filter names a field that these records do not have.
- */
-async function granuleRows(
-  reader: Queryable,
-  search: Scan,
-  range: TimeRange,
-): Promise<ScannedRow[] | undefined> {
-  const { signal, filter, order, limit } = search;
-  const need = needOf(filter, signal);
-  const candidates = need && await Candidates.of(reader, signal, range, need);
-  if (candidates === undefined) return undefined;
-  const isSlowest = order === "slowest";
-  let looks: readonly QuickLook[] | undefined;
-  const among = (units: readonly Unit[]) =>
-    rowsOf(reader, search, rangeOfUnits(units, range), limit, (where) => {
-      inUnits(units, where);
-      for (const look of looks ?? []) look(where);
-    });
-  let rows: ScannedRow[] = [];
-  let count = isSlowest ? MAX_UNITS : FIRST_UNITS;
-  if (candidates.areSparse) count = Math.min(Math.max(count, limit), MAX_UNITS);
-  for (let looked = 0;;) {
-    const { units, beyond } = await candidates.take(count);
-    // The slowest may be anywhere.
-    if (isSlowest && beyond !== undefined) return undefined;
-    if (units.length > 0) looks ??= await quickLooks(reader, filter, signal);
-    if (units.length > 0) rows = merged(rows, await among(units), order).slice(0, limit);
-    const last = rows[limit - 1];
-    if (beyond === undefined || last !== undefined && last.time_micros * MICROSECOND > beyond) {
-      return rows;
-    }
-    looked += units.length;
-    // As many as those that are missing need, if they are as frequent as those that were found.
-    const needed = rows.length === 0 ? 0 : (limit - rows.length) * looked / rows.length;
-    count = Math.min(Math.max(count * WIDEN_UNITS, Math.ceil(needed)), MAX_UNITS);
-  }
-}
-
 /**
  * Of one service alone the index of sealed partitions on (service, duration) has the slowest spans in
  * order, which it cannot where services are several or the filter names them by a condition.
  */
 async function oneService(
   reader: Queryable,
-  { filter }: Scan,
+  { filter, signal }: Scan,
 ): Promise<QuickLook | undefined> {
-  const parts = filter.kind === "and" ? filter.parts : [filter];
-  const name = parts.find((part) =>
-    part.kind === "compare" && part.operator === "=" && part.target.kind === "field" &&
-    part.target.name === "service"
-  );
-  if (name?.kind !== "compare") return undefined;
+  const name = serviceOf(filter);
+  if (signal !== "traces" || !isEquality(name)) return undefined;
   const ids = await reader.query<{ id: bigint }>(
     "select id from otel_data.services where name = $1 limit 2",
     [name.value],
@@ -244,17 +199,6 @@ async function oneService(
   return ids.length === 1
     ? (where) => where.add("t.service_id = $::bigint", ids[0]!.id)
     : undefined;
-}
-
-/** Rows of both, in order, each once: a granule may be in two units. */
-function merged(
-  a: readonly ScannedRow[],
-  b: readonly ScannedRow[],
-  order: Scan["order"],
-): ScannedRow[] {
-  return [...a, ...b]
-    .sort((one, other) => compareKeys(other, one, order))
-    .filter((row, n, rows) => n === 0 || compareKeys(row, rows[n - 1]!, order) !== 0);
 }
 
 /** FROM, with all that conditions may ask for. What is joined and not asked for costs nothing. */
@@ -307,22 +251,6 @@ async function rowsOf(
     `${sql} order by ${duration}t.time desc, t.time_frac desc, t.place desc`,
     where.parameters,
   );
-}
-
-/** Rows behind that of a key. Its first number bounds them alone, for indexes and partitions. */
-function behind(key: readonly bigint[], where: Conditions): string {
-  const [micros, frac, table, block, offset] = key.slice(-5);
-  const time = `otel_data.to_timestamptz(${
-    where.parameter(BigInt.asIntN(64, micros! * MICROSECOND))
-  }::bigint)`;
-  const fraction = `${where.parameter(frac!)}::smallint`;
-  const place = `(t.tableoid::bigint <> ${where.parameter(table!)}::bigint
-    or t.ctid < ${where.parameter(`(${block},${offset})`)}::tid)`;
-  const later = `(t.time < ${time} or t.time = ${time} and (t.time_frac < ${fraction}
-    or t.time_frac = ${fraction} and ${place}))`;
-  if (key.length === 5) return `t.time <= ${time} and ${later}`;
-  const duration = `${where.parameter(key[0]!)}::bigint`;
-  return `t.duration_ns <= ${duration} and (t.duration_ns < ${duration} or ${later})`;
 }
 
 /**

@@ -12,7 +12,8 @@ import { CURSOR_FIELD, limitField } from "./limits.ts";
 import { checked } from "./query_error.ts";
 import { rangeOf, type TimeRange } from "./range.ts";
 import { reading, type ReadOptions } from "./reading.ts";
-import { type Scan, scan, scanKey, scanKeyLength, type ScannedRow, tracesGiven } from "./scan.ts";
+import { type Scan, scan, tracesGiven } from "./scan.ts";
+import { scanKey, scanKeyLength, type ScannedRow } from "./scan_key.ts";
 import { SPAN_FIELDS, spanFilter, type SpanSearch } from "./span_search.ts";
 import { traceSummaries, type TraceSummary } from "./trace_summaries.ts";
 
