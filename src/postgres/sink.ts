@@ -3,8 +3,9 @@
  *
  * The transaction that copies rows also moves the position of the journal they came from, by
  * compare-and-set, as its last statement. So what is in the database is always the journal up to its
- * position, whoever stored it. A transaction whose outcome is unknown (the connection was lost at
- * commit) holds the position's row until it has ended: who asks for the position waits for it.
+ * position, whoever stored it. The outcome of a transaction whose connection was lost at commit is
+ * unknown. Where it is moving the position, who asks for it waits; where its last statement has yet to
+ * arrive, that and the next try both move the position from the same place, and the later one fails.
  *
  * @module
  */
