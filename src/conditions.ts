@@ -41,6 +41,11 @@ export class Conditions {
     return `$${this.parameters.length}`;
   }
 
+  /** Adds a time as a parameter, in nanoseconds since 1970, and returns the SQL of it in microseconds. */
+  timestamp(nanos: bigint): string {
+    return `otel_data.to_timestamptz(${this.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
+  }
+
   /** Adds a condition whose only `$` stands for `value`. */
   add(term: string, value: SqlValue): void {
     this.#terms.push(term.replace("$", () => this.parameter(value)));
@@ -69,7 +74,7 @@ export class Conditions {
         `Cannot read a time range: a bound has to be 0 to 2^64-1 nanoseconds: ${nanos}`,
       );
     }
-    const micros = `otel_data.to_timestamptz(${this.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
+    const micros = this.timestamp(nanos);
     const frac = nanos % 1000n;
     this.#terms.push(`t.time ${within} ${micros}`);
     if (frac > 0n) {

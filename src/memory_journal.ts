@@ -27,7 +27,7 @@ import { cursorFile, JournalCursor, lowest } from "./journal/cursor.ts";
 import { ResendWindow } from "./journal/resend_window.ts";
 import { Room } from "./journal/room.ts";
 import { HEAD_BYTES, keyOf, NO_COUNTS, plus } from "./journal/segment.ts";
-import { NOTHING } from "./journal/tally.ts";
+import { counted, NOTHING } from "./journal/tally.ts";
 import { Waiters } from "./journal/waiters.ts";
 import type { Signal } from "./record.ts";
 
@@ -253,7 +253,7 @@ class MemoryJournal implements Journal {
   }
 
   #count(what: keyof Unkept, signal: Signal, count: number): void {
-    this.#tally = { ...this.#tally, [what]: plus(this.#tally[what], signal, count) };
+    this.#tally = counted(this.#tally, what, signal, count);
   }
 
   /** The index of the first record that ends behind a position. */

@@ -30,6 +30,7 @@ import {
 } from "./postgres/stored.ts";
 
 import type { ReadOptions } from "./query/reading.ts";
+import { serviceIs } from "./query/services.ts";
 
 export type { Stored, StoredRecords } from "./postgres/stored.ts";
 export type { ReadOptions } from "./query/reading.ts";
@@ -227,7 +228,7 @@ export async function getLogs(
   if (filter.minSeverity !== undefined) {
     where.add("t.severity_number >= $::int", filter.minSeverity);
   }
-  if (filter.service !== undefined) where.add(SERVICE_IS("t"), filter.service);
+  if (filter.service !== undefined) where.add(serviceIs("t"), filter.service);
   where.time(filter);
   const rows = await rowsOf(
     database,
@@ -252,7 +253,7 @@ export async function getMetricPoints(
 ): Promise<Stored<Metric>[]> {
   const where = new Conditions();
   where.add("m.name = $", filter.metric);
-  if (filter.service !== undefined) where.add(SERVICE_IS("e"), filter.service);
+  if (filter.service !== undefined) where.add(serviceIs("e"), filter.service);
   where.time(filter);
   const rows = await rowsOf(
     database,
@@ -338,11 +339,6 @@ function container(stored: Stored<unknown>): { resource: Resource; schemaUrl: st
 
 function scoped(stored: Stored<unknown>): { scope: InstrumentationScope; schemaUrl: string } {
   return { scope: stored.scope, schemaUrl: stored.scopeSchemaUrl };
-}
-
-/** Services are found by name first, so that indexes on their ids can be used. */
-function SERVICE_IS(alias: string): string {
-  return `${alias}.service_id = any (array(select id from otel_data.services where name = $))`;
 }
 
 function traceIdOf(text: string): string {

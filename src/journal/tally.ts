@@ -28,6 +28,16 @@ const NUMBER = z.int().min(0);
 const COUNTS = z.strictObject({ traces: NUMBER, logs: NUMBER, metrics: NUMBER });
 const UNKEPT = z.strictObject({ rejected: COUNTS, duplicates: COUNTS });
 
+/** `unkept` and `count` more of one signal. */
+export function counted(
+  unkept: Unkept,
+  what: keyof Unkept,
+  signal: Signal,
+  count: number,
+): Unkept {
+  return { ...unkept, [what]: plus(unkept[what], signal, count) };
+}
+
 /** The counts in a file; undefined if it is damaged. */
 export function decodeTally(bytes: Uint8Array): Unkept | undefined {
   try {
@@ -61,7 +71,7 @@ export class Tally {
   /** Counts records. */
   add(what: keyof Unkept, signal: Signal, count: number): void {
     if (count === 0) return;
-    this.#counted = { ...this.#counted, [what]: plus(this.#counted[what], signal, count) };
+    this.#counted = counted(this.#counted, what, signal, count);
   }
 
   /** Keeps what was counted until now. Never fails; what could not be kept is not said until it is. */
@@ -72,11 +82,11 @@ export class Tally {
   }
 
   async #keep(): Promise<void> {
-    const counted = this.#counted;
-    if (counted === this.#kept) return;
+    const now = this.#counted;
+    if (now === this.#kept) return;
     try {
-      await replaceFile(this.#files, TALLY_FILE, encodeNote(JSON.stringify(counted)));
-      this.#kept = counted;
+      await replaceFile(this.#files, TALLY_FILE, encodeNote(JSON.stringify(now)));
+      this.#kept = now;
     } catch (error) {
       const message = "Cannot keep how many records were rejected and sent again: not telling them";
       this.#tell("upkeep failed", message, error);

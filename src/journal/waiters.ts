@@ -39,9 +39,10 @@ export class Waiters {
 /** Resolves when `work` has ended, whatever became of it, or when the signal aborts. */
 export async function ended(work: Promise<unknown>, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const abort = () => resolve();
-  if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort, { once: true });
-  await Promise.race([work.then(abort, abort), promise]);
-  signal?.removeEventListener("abort", abort);
+  const end = () => resolve();
+  work.then(end, end);
+  if (signal?.aborted) end();
+  signal?.addEventListener("abort", end, { once: true });
+  await promise;
+  signal?.removeEventListener("abort", end);
 }

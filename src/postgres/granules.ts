@@ -12,7 +12,17 @@
 import type { CopyTable } from "./database.ts";
 import { type Longest, LongestOfServices, putLongest } from "./longest.ts";
 import type { RowBuffer } from "./row_buffer.ts";
-import { ANY_WORD, eachWord, keyTerm, numberTerm, textTerm, valueTerm } from "./terms.ts";
+import {
+  ANY_WORD,
+  eachWord,
+  idTerm,
+  keyTerm,
+  numberTerm,
+  RESOURCE,
+  SERVICE,
+  textTerm,
+  valueTerm,
+} from "./terms.ts";
 
 /** A granule ends at so many rows or so many terms. */
 export const GRANULE_ROWS = 1_024;
@@ -158,6 +168,12 @@ export class Granules {
     if (!isText && EXPONENT.test(text)) this.add(ANY_WORD);
     const printed = encoder.encode(isText ? JSON.parse(text) : asPostgresPrints(text));
     eachWord(printed, 0, printed.length, this.#add);
+  }
+
+  /** Adds the resource of the row at hand, and its service. */
+  addResource({ lo, hi, service }: Halves & { readonly service: Halves | undefined }): void {
+    this.add(idTerm(RESOURCE, lo, hi));
+    if (service !== undefined) this.add(idTerm(SERVICE, service.lo, service.hi));
   }
 
   /** Adds how long the span at hand took, which is of that service or of none. */

@@ -14,7 +14,6 @@ import type { Dimensions } from "./dimensions.ts";
 import { Instant } from "./instant.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
-import { idTerm, RESOURCE, SERVICE } from "./terms.ts";
 
 const FIELDS = LOGS.columns.length;
 const LOG_RECORD = knownFields(1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12);
@@ -132,9 +131,7 @@ export class LogTranscoder implements RecordTranscoder {
     const bodyInexact = json.inexact;
     json.inexact = false;
     const { granules } = rows;
-    granules.add(idTerm(RESOURCE, resource.lo, resource.hi));
-    const { service } = resource;
-    if (service !== undefined) granules.add(idTerm(SERVICE, service.lo, service.hi));
+    granules.addResource(resource);
     this.#sets.write(json, cursor, attributes, resource.service, scope, granules);
     const attributesInexact = json.inexact;
 

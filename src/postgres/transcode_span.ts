@@ -15,7 +15,7 @@ import type { JsonBuffer } from "./json_text.ts";
 import { Ranges } from "./ranges.ts";
 import { type RecordTranscoder, reject, type Surroundings } from "./surroundings.ts";
 import { SPANS } from "./columns.ts";
-import { idTerm, NAME, RESOURCE, SERVICE } from "./terms.ts";
+import { idTerm, NAME } from "./terms.ts";
 
 const FIELDS = SPANS.columns.length;
 const SPAN = knownFields(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
@@ -178,11 +178,9 @@ export class SpanTranscoder implements RecordTranscoder {
 
     json.inexact = false;
     const { granules } = rows;
-    granules.add(idTerm(RESOURCE, resource.lo, resource.hi));
+    granules.addResource(resource);
     granules.add(idTerm(NAME, name.lo, name.hi));
-    const { service } = resource;
-    if (service !== undefined) granules.add(idTerm(SERVICE, service.lo, service.hi));
-    granules.addDuration(service, duration);
+    granules.addDuration(resource.service, duration);
     this.#sets.write(json, cursor, attributes, resource.service, name, granules);
     const attributesInexact = json.inexact;
     json.inexact = false;

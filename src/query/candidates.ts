@@ -18,6 +18,7 @@ import type { Need } from "./needs.ts";
 import type { TimeRange } from "./range.ts";
 import { askedOf, type Found, type Question } from "./candidates_read.ts";
 import { meets, NeedResolver } from "./resolved_needs.ts";
+import { compareKeys } from "./scan_key.ts";
 
 /** Signatures that are asked first, and how many times as many each time after. */
 const FIRST_SIGNATURES = 16;
@@ -104,16 +105,9 @@ export class Candidates {
    */
   countUpTo(key: readonly bigint[] | undefined): number {
     if (key === undefined) return this.#units.length;
-    const [duration, micros] = key;
     // Sorted, so all before this one come later.
-    const at = this.#units.findLastIndex(({ longest, last }) =>
-      longest < duration! || longest === duration! && last < micros!
-    );
+    const at = this.#units.findLastIndex((unit) => compareKeys(rankOf(unit), key) < 0);
     return this.#units.length - at - 1;
-  }
-
-  get #isSlowest(): boolean {
-    return this.#question.slowest !== undefined;
   }
 
   /**
@@ -161,15 +155,7 @@ export class Candidates {
     this.#units.push(...fresh.values());
     this.#freshCount += new Set(rows.map(({ granule }) => granule)).size;
     await this.#addSigned(signed);
-    this.#units.sort((a, b) =>
-      this.#isSlowest && a.longest !== b.longest
-        ? a.longest < b.longest ? -1 : 1
-        : a.last < b.last
-        ? -1
-        : a.last > b.last
-        ? 1
-        : 0
-    );
+    this.#units.sort((a, b) => compareKeys(rankOf(a), rankOf(b)));
   }
 
   /** Parts of a granule become one unit. */
@@ -263,6 +249,11 @@ export class Candidates {
     const own = slowest === undefined ? LONGEST : longest(slowest);
     return { ...unit, longest: own < atMost ? own : atMost };
   }
+}
+
+/** How the key of its first row begins at most. Where the latest are looked for, all are as long. */
+function rankOf({ longest, last }: RankedUnit): bigint[] {
+  return [longest, last];
 }
 
 function latestFirst(a: Found, b: Found): number {

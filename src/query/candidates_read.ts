@@ -60,15 +60,13 @@ export async function askedOf(
 ): Promise<Found[]> {
   const where = new Conditions();
   const signal = where.parameter(page.signal);
-  const time = (nanos: bigint) =>
-    `otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
-  const since = time(page.range.since);
-  const until = time(page.range.until);
+  const since = where.timestamp(page.range.since);
+  const until = where.timestamp(page.range.until);
   const range = `x.signal = ${signal}::text and x.last >= ${since} and x.first <= ${until}`;
   const parts: string[] = [];
   // There is none where no row meets a condition on dimensions.
   const canBeMet = meets(question.need, () => true, () => LONGEST);
-  if (canBeMet) parts.push(signatures(where, range, time, question, page));
+  if (canBeMet) parts.push(signatures(where, range, question, page));
   if (page.isFirst && canBeMet) parts.push(fresh(where, range, question));
   if (page.isFirst) parts.push(unsigned(signal, since, until));
   return await reader.query<Found>(parts.join(" union all "), where.parameters);
@@ -77,7 +75,6 @@ export async function askedOf(
 function signatures(
   where: Conditions,
   range: string,
-  time: (nanos: bigint) => string,
   question: Question,
   { page, next, isFirst }: Page,
 ): string {
@@ -96,7 +93,9 @@ function signatures(
   );
   const behind = next === undefined
     ? "true"
-    : `(x.last, x.id) < (${time(next.last * MICROSECOND)}, ${where.parameter(next.id)}::bigint)`;
+    : `(x.last, x.id) < (${where.timestamp(next.last * MICROSECOND)}, ${
+      where.parameter(next.id)
+    }::bigint)`;
   return `select x.id, ${micros("x.last")} as last, null::int as granule,
         ${micros("x.first")} as first, ${isFirst ? "x.units" : "null::bytea"} as units,
         x.unit_count, x.slice_bytes, ${slices} as slices, ${rows} as longest, null::text as hits

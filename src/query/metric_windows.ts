@@ -76,7 +76,7 @@ async function* pointsOf(
   const isBetween = growing === undefined ? "false" : between(
     growing,
     `date_bin(${where.parameter(`${stepNanos / 1000n} microseconds`)}::interval, t.time,
-      otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, since))}::bigint))`,
+      ${where.timestamp(since)})`,
   );
   await reader.query(
     `declare points no scroll cursor for

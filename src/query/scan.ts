@@ -261,10 +261,8 @@ async function newestOf(reader: Queryable, { signal }: Scan, range: TimeRange): 
   if (signal === "metrics") return range.until;
   const where = new Conditions();
   const name = `${where.parameter(signal)}::text`;
-  const time = (nanos: bigint) =>
-    `otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
-  const since = time(range.since);
-  const until = time(range.until);
+  const since = where.timestamp(range.since);
+  const until = where.timestamp(range.until);
   const last = (table: string) =>
     `select max(x.last) as at from otel_data.${table} x
      where x.signal = ${name} and x.last >= ${since} and x.first <= ${until}`;

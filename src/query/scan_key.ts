@@ -49,7 +49,8 @@ export function merged(
     .map(({ row }) => row);
 }
 
-function compareKeys(a: readonly bigint[], b: readonly bigint[]): number {
+/** Compares keys, or the beginning of one with another, number by number. */
+export function compareKeys(a: readonly bigint[], b: readonly bigint[]): number {
   for (const [n, number] of a.entries()) {
     if (number !== b[n]) return number < b[n]! ? -1 : 1;
   }
@@ -59,9 +60,7 @@ function compareKeys(a: readonly bigint[], b: readonly bigint[]): number {
 /** Rows behind that of a key. Its first number bounds them alone, for indexes and partitions. */
 export function behind(key: readonly bigint[], where: Conditions): string {
   const [micros, frac, table, block, offset] = key.slice(-5);
-  const time = `otel_data.to_timestamptz(${
-    where.parameter(BigInt.asIntN(64, micros! * MICROSECOND))
-  }::bigint)`;
+  const time = where.timestamp(micros! * MICROSECOND);
   const fraction = `${where.parameter(frac!)}::smallint`;
   const place = `(t.tableoid::bigint <> ${where.parameter(table!)}::bigint
     or t.ctid < ${where.parameter(`(${block},${offset})`)}::tid)`;

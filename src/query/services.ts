@@ -108,11 +108,9 @@ export async function listServices(
   const search = checked(SERVICE_SEARCH, options);
   const range = rangeOf(search);
   const where = new Conditions();
-  const time = (nanos: bigint) =>
-    `otel_data.to_timestamptz(${where.parameter(BigInt.asIntN(64, nanos))}::bigint)`;
   // Seen to the minute.
-  where.addSql(`t.last_seen >= ${time(range.since)} - interval '1 minute'`);
-  where.addSql(`t.first_seen < ${time(range.until)}`);
+  where.addSql(`t.last_seen >= ${where.timestamp(range.since)} - interval '1 minute'`);
+  where.addSql(`t.first_seen < ${where.timestamp(range.until)}`);
   if (search.name !== undefined) {
     where.addSql(`strpos(lower(t.name), lower(${where.parameter(search.name)}::text)) > 0`);
   }
@@ -167,7 +165,7 @@ export async function listOperations(
   const range = rangeOf(search);
   const where = new Conditions();
   where.time(range);
-  where.add(SERVICE_IS, search.service);
+  where.add(serviceIs("t"), search.service);
   const rows = await reading(
     database,
     read,
@@ -192,9 +190,10 @@ export async function listOperations(
   };
 }
 
-/** Rows `t` of the service whose name `$` is; its ids are found first, for indexes on them. */
-export const SERVICE_IS =
-  "t.service_id = any (array(select id from otel_data.services where name = $))";
+/** Rows of that alias of the service whose name `$` is; its ids are found first, for indexes on them. */
+export function serviceIs(alias: string): string {
+  return `${alias}.service_id = any (array(select id from otel_data.services where name = $))`;
+}
 
 /** The name of a kind; of one that is unknown `UNSPECIFIED`. */
 export function kindOf(kind: number): SpanKindName {
